@@ -1,0 +1,157 @@
+"""The one module that hands out JAX: lazily, with 64-bit floats, on the device that was asked for.
+
+`from fitkit.backend import jax, jnp` costs nothing until an attribute is used, so components can be imported, validated
+and listed without JAX. `Kernel` compiles a function at its first call, in JAX's light or default pipeline.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+
+from fitkit.errors import Diagnostic, EnvironmentFault
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@final
+class _LazyModule:
+    """A module imported when its first attribute is read; attributes are then kept, so that later reads cost nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.__dict__["_name"] = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        _configure()
+        value = getattr(importlib.import_module(self.__dict__["_name"]), attribute)
+        self.__dict__[attribute] = value
+        return value
+
+
+if TYPE_CHECKING:
+    import jax as jax
+    import jax.numpy as jnp
+    from jax import lax as lax
+else:
+    jax = _LazyModule("jax")
+    jnp = _LazyModule("jax.numpy")
+    lax = _LazyModule("jax.lax")
+
+
+@final
+@dataclass
+class CompilationLog:
+    """How many programs this process compiled, and the seconds spent tracing, lowering and compiling them."""
+
+    programs: int = 0
+    seconds: float = 0.0
+
+    def listen(self, event: str, duration: float, **_: object) -> None:
+        """Receive one of JAX's monitoring events."""
+        if event in {
+            "/jax/core/compile/jaxpr_trace_duration",
+            "/jax/core/compile/jaxpr_to_mlir_module_duration",
+            "/jax/core/compile/backend_compile_duration",
+        }:
+            self.seconds += duration
+            self.programs += event.endswith("backend_compile_duration")
+
+
+COMPILATIONS = CompilationLog()
+_configured = False
+
+
+def _configure() -> None:
+    """Turn 64-bit floats on before the first array exists, and count compilations."""
+    global _configured  # noqa: PLW0603 - JAX's configuration belongs to the process
+    if _configured:
+        return
+    _configured = True
+    import jax as real
+    from jax import monitoring
+
+    real.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's interface
+    monitoring.register_event_duration_secs_listener(COMPILATIONS.listen)
+
+
+# Optimising what runs for a millisecond costs more than it saves: these compile four to ten times faster, to the same digits.
+_LIGHT: dict[str, bool | int | str | float] = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+LIGHT_WORK = 200_000
+"""Rows times parameters up to which the light pipeline is the faster choice over a whole fit."""
+
+
+@final
+@dataclass(frozen=True)
+class Kernel(Generic[P, R]):
+    """A function compiled by JAX at its first call for each structure of its arguments.
+
+    Args:
+        function: pure, in jax.numpy, of pytrees.
+        static: names of keyword-only arguments that are part of the structure; hashable.
+    """
+
+    function: Callable[P, R]
+    static: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def light(self) -> Callable[P, R]:
+        """The function, compiled quickly. On devices other than the CPU, as by `full`."""
+        options = _LIGHT if jax.default_backend() == "cpu" else None
+        return jax.jit(self.function, static_argnames=self.static, compiler_options=options)
+
+    @cached_property
+    def full(self) -> Callable[P, R]:
+        """The function, compiled to run fast."""
+        return jax.jit(self.function, static_argnames=self.static)
+
+    def for_work(self, work: int) -> Callable[P, R]:
+        """Return the compiled function that suits `work`, in rows times parameters per call."""
+        return self.light if work <= LIGHT_WORK else self.full
+
+
+def kernel(*static: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Decorate a function to become a `Kernel` whose keyword arguments named in `static` are part of its structure."""
+
+    def decorate(function: Callable[P, R]) -> Kernel[P, R]:
+        return Kernel(function, static)
+
+    return decorate
+
+
+def select_device(name: str) -> str:
+    """Make `name` (auto, cpu, gpu or tpu) the device of this process and return the platform that is used.
+
+    Raises:
+        EnvironmentFault: the device is absent. Only `auto` may choose another.
+    """
+    if name != "auto":
+        import os
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the failed probe of an absent device is told by us, once
+        jax.config.update("jax_platforms", {"gpu": "cuda,rocm"}.get(name, name) if name != "gpu" else None)
+    try:
+        device = jax.devices(None if name == "auto" else name)[0]
+    except RuntimeError as error:
+        raise EnvironmentFault(_absent_device(name, str(error))) from None
+    jax.config.update("jax_default_device", device)
+    return str(device.platform)
+
+
+def _absent_device(name: str, reason: str) -> Diagnostic:
+    install = {"gpu": 'install the CUDA build of JAX: pip install "fitkit[cuda]"', "tpu": 'pip install "fitkit[tpu]" on a TPU VM'}
+    first = reason.splitlines()[0] if reason else "JAX finds none"
+    return Diagnostic(
+        code="E701",
+        message=f"device `{name}` is not available: {first}",
+        help=install.get(name, "`fitkit doctor` lists the devices there are") + "; or use `device: auto`",
+    )

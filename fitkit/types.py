@@ -1,0 +1,56 @@
+"""The vocabulary of types: numbers with a range for the config, arrays with a shape for the mathematics.
+
+At run time the array types mean nothing unless jaxtyping was imported first, as the tests do to have every shape
+checked: jaxtyping imports numpy, and `fitkit validate` has no time for either.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Lt
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Bool, Float, Int
+elif "jaxtyping" in sys.modules:
+    from jaxtyping import Bool, Float, Int
+
+    Array = Any
+else:
+
+    class Float:
+        """Stands for any array while shapes are not checked."""
+
+        def __class_getitem__(cls, _: object) -> object:
+            """Return a type that everything has."""
+            return Any
+
+    Bool = Int = Float
+    Array = Any
+
+Positive: TypeAlias = Annotated[float, Gt(0)]
+"""A number above zero."""
+NonNegative: TypeAlias = Annotated[float, Ge(0)]
+"""A number, zero or above."""
+Fraction: TypeAlias = Annotated[float, Ge(0), Lt(1)]
+"""A number from zero to below one."""
+Level: TypeAlias = Annotated[float, Gt(0), Lt(1)]
+"""A probability strictly between zero and one."""
+Count: TypeAlias = Annotated[int, Ge(0)]
+"""A whole number, zero or above."""
+PositiveCount: TypeAlias = Annotated[int, Ge(1)]
+"""A whole number, one or above."""
+Degree: TypeAlias = Annotated[int, Ge(0), Le(60)]
+"""The degree of a polynomial."""
+
+Scalar: TypeAlias = Float[Array, ""]
+Rows: TypeAlias = Float[Array, "rows"]
+RowsMask: TypeAlias = Bool[Array, "rows"]
+Theta: TypeAlias = Float[Array, "free"]
+"""The free numbers of a problem, in the optimizer's coordinates."""
+Values: TypeAlias = dict[str, Scalar]
+"""The parameters by name, in the user's units."""
+Columns: TypeAlias = dict[str, Rows]
+"""The inputs by name, one number per row each."""
