@@ -1,0 +1,94 @@
+"""What a loss is: a cost for each row, or, for the residual losses, a function of the squared residual."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from fitkit.backend import jnp
+from fitkit.component import Component
+from fitkit.types import Columns, Rows, Values
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a loss may look at: predictions beside observations, row by row."""
+
+    prediction: Rows
+    target: Rows
+    sigma: Rows | None
+    """The standard error of each target, where the data give one."""
+    values: Values
+    inputs: Columns
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TargetRule:
+    """What a loss asks of its targets; both bounds are inclusive."""
+
+    minimum: float
+    maximum: float
+    words: str
+    """The rule as a person reads it: `counts, zero or above`."""
+
+
+class Loss(Component):
+    """Abstract: a cost per row. The objective is the weighted mean of the costs plus the penalties."""
+
+    smooth: ClassVar[bool] = True
+    """Whether the cost has a continuous first derivative in the prediction."""
+    likelihood: ClassVar[bool] = False
+    """Whether the cost is a negative log-likelihood up to a constant, so that its curvature is an information."""
+    canonical: ClassVar[bool] = False
+    """Whether observed and expected information agree for a linear predictor."""
+    target_rule: ClassVar[TargetRule | None] = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns and parameters that the loss itself uses."""
+        return frozenset()
+
+    @abstractmethod
+    def cost(self, fitted: Fitted) -> Rows:
+        """Return the cost of each row, shape (rows,)."""
+
+
+class ResidualLoss(Loss):
+    """Abstract: a loss of a residual, which Levenberg-Marquardt can minimise: cost = residual²."""
+
+    @abstractmethod
+    def residual(self, fitted: Fitted) -> Rows:
+        """Return the signed square root of each row's cost, shape (rows,)."""
+
+    @final
+    def cost(self, fitted: Fitted) -> Rows:
+        """Return the square of the residual, shape (rows,)."""
+        return self.residual(fitted) ** 2
+
+
+class DistanceLoss(ResidualLoss):
+    """Abstract: rho of the squared distance s = ((prediction - target) / sigma)².
+
+    A subclass writes only `rho`; its residual is the signed root u sqrt(rho(u²) / u²), so least-squares machinery sees
+    rho exactly, with no reweighting, and automatic differentiation gives every derivative.
+    """
+
+    @abstractmethod
+    def rho(self, squared: Rows) -> Rows:
+        """Return the cost for the squared distance, shape (rows,); zero at zero, with a finite slope there."""
+
+    @final
+    def distance(self, fitted: Fitted) -> Rows:
+        """Return u = (prediction - target) / sigma, in units of the target where there is no sigma, shape (rows,)."""
+        difference = fitted.prediction - fitted.target
+        return difference if fitted.sigma is None else difference / fitted.sigma
+
+    def residual(self, fitted: Fitted) -> Rows:
+        """Return u sqrt(rho(u²) / u²), shape (rows,)."""
+        distance = self.distance(fitted)
+        # At u = 0 the ratio is 0/0, and already at subnormal u² it has no digits. rho is linear there, so a tiny s stands in.
+        squared = jnp.maximum(distance**2, 1e-200 if distance.dtype == jnp.float64 else 1e-30)
+        return distance * jnp.sqrt(self.rho(squared) / squared)

@@ -1,0 +1,31 @@
+"""A residual written as a formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from fitkit.expressions import Expression
+from fitkit.losses.base import Fitted, ResidualLoss
+from fitkit.losses.formulas import ROLES, evaluate
+from fitkit.types import Rows
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FormulaResidual(ResidualLoss):
+    """The square of a residual written as a formula of `prediction`, `target`, columns and parameters."""
+
+    kind: Literal["residual"] = "residual"
+    expression: Expression
+    """The residual of a row: `(target - prediction) / sqrt(prediction)`."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns and parameters in the expression."""
+        return self.expression.names - ROLES
+
+    def residual(self, fitted: Fitted) -> Rows:
+        """Return the expression, divided by sigma where the data give one, shape (rows,)."""
+        value = evaluate(self.expression, fitted)
+        return value if fitted.sigma is None else value / fitted.sigma

@@ -1,0 +1,13 @@
+"""The models: one file each, and this tuple is the list that YAML, `fitkit list`, the schema and the law tests read."""
+
+from __future__ import annotations
+
+from fitkit.models.base import Model
+from fitkit.models.formula import FormulaModel
+from fitkit.models.linear import LinearModel
+from fitkit.models.polynomial import PolynomialModel
+from fitkit.models.python import PythonModel
+
+MODELS: tuple[type[Model], ...] = (FormulaModel, LinearModel, PolynomialModel, PythonModel)
+
+__all__ = ["MODELS", "FormulaModel", "LinearModel", "Model", "PolynomialModel", "PythonModel"]

@@ -1,0 +1,40 @@
+"""What a model is: one prediction per row from named parameters and named inputs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from fitkit.component import Component
+from fitkit.types import Columns, Rows, Values
+
+
+class Model(Component):
+    """Abstract: a prediction for each row.
+
+    A model says which columns and parameters it needs before any data are read, so that a config can be checked alone.
+    """
+
+    target: str
+    """The column that is predicted."""
+    predicts_rate: ClassVar[bool] = False
+    """Whether predictions are on the scale of the target even for counts; otherwise they are on the link's scale."""
+
+    @property
+    @abstractmethod
+    def inputs_used(self) -> tuple[str, ...] | None:
+        """The columns read for predictions, or None where only the table tells columns from parameters (a formula)."""
+
+    @property
+    @abstractmethod
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """The parameters the model defines by itself, or None where the config's `parameters` names them."""
+
+    @property
+    def penalized(self) -> frozenset[str] | None:
+        """Parameters that regularization acts on, weights but not intercepts; None for all that are free."""
+        return None
+
+    @abstractmethod
+    def predict(self, values: Values, inputs: Columns) -> Rows:
+        """Return one prediction per row, shape (rows,), from parameters by name and inputs by name."""

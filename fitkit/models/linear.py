@@ -1,0 +1,51 @@
+"""A linear model of several inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from fitkit.backend import jnp
+from fitkit.models.base import Model
+from fitkit.types import Columns, Rows, Values
+
+INTERCEPT = "intercept"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LinearModel(Model):
+    """A weighted sum of inputs: intercept + sum over inputs of weight times input.
+
+    The parameters are named `intercept` and after their inputs, and start at zero unless `parameters` says otherwise.
+    """
+
+    kind: Literal["linear"] = "linear"
+    inputs: tuple[str, ...]
+    """The input columns."""
+    target: str
+    """The column that is predicted."""
+    intercept: bool = True
+    """Whether there is a constant term."""
+
+    @property
+    def inputs_used(self) -> tuple[str, ...]:
+        """The input columns."""
+        return self.inputs
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """`intercept`, then the inputs."""
+        return ((INTERCEPT,) if self.intercept else ()) + self.inputs
+
+    @property
+    def penalized(self) -> frozenset[str]:
+        """The weights, not the intercept."""
+        return frozenset(self.inputs)
+
+    def predict(self, values: Values, inputs: Columns) -> Rows:
+        """Return intercept + sum_j w_j x_j, shape (rows,)."""
+        terms = [values[name] * inputs[name] for name in self.inputs]
+        if self.intercept:
+            terms.insert(0, jnp.broadcast_to(values[INTERCEPT], terms[0].shape))
+        return sum(terms[1:], terms[0])

@@ -1,0 +1,15 @@
+"""The optimizers: one file each, and this tuple is the list that YAML, `fitkit list`, the schema and the tests read."""
+
+from __future__ import annotations
+
+from fitkit.optimizers.adam import Adam
+from fitkit.optimizers.auto import Automatic
+from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
+from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.sgd import StochasticGradientDescent
+from fitkit.optimizers.stopping import Stopping
+
+OPTIMIZERS: tuple[type[Optimizer], ...] = (LevenbergMarquardt, LimitedMemoryBFGS, StochasticGradientDescent, Adam)
+
+__all__ = ["OPTIMIZERS", "Automatic", "Optimizer", "Stopping"]

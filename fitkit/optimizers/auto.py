@@ -1,0 +1,16 @@
+"""The choice of an optimizer for those who leave it to fitkit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from fitkit.component import Component
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Automatic(Component):
+    """The optimizer that suits the problem: `lm` for smooth losses of residuals, `lbfgs` for other objectives."""
+
+    kind: Literal["auto"] = "auto"

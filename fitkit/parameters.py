@@ -1,0 +1,81 @@
+"""Parameters by name: what a config says of each, and how they are laid out for the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+from fitkit.component import Component
+from fitkit.expressions import Expression
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Parameter(Component):
+    """One number of the model: where the search starts, where it may go, and what ties it to the others."""
+
+    start: float | None = None
+    """Where the search starts; a constant expression such as log(0.35) is allowed."""
+    min: float | None = None
+    """The smallest value allowed."""
+    max: float | None = None
+    """The largest value allowed."""
+    fixed: bool = False
+    """Hold the parameter at its start."""
+    equals: Expression | None = None
+    """A formula of other parameters that gives the value; its standard error is propagated."""
+    scale: Literal["linear", "log"] = "linear"
+    """`log` searches in the logarithm of a positive parameter, so that it spans orders of magnitude and never reaches zero."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which parameters are free, in what order, and how the others follow from them: the static half of a problem.
+
+    Every parameter is exactly one of free, held (a number that the fit does not move) or tied.
+    """
+
+    names: tuple[str, ...]
+    """All parameters, in the order of every table."""
+    free: tuple[str, ...]
+    """Those that the optimizer moves; `theta[i]` belongs to `free[i]`."""
+    logarithmic: frozenset[str] = frozenset()
+    """The free ones that are searched in their logarithm."""
+    tied: tuple[tuple[str, Expression], ...] = ()
+    """Those given by a formula, each after the ones it needs."""
+
+
+class CircularTies(ValueError):  # noqa: N818 - named for what is wrong
+    """Parameters tied to each other in a circle, in the order of the circle."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(" -> ".join((*names, names[0])))
+        self.names = names
+
+
+def order_ties(ties: Mapping[str, Expression]) -> tuple[tuple[str, Expression], ...]:
+    """Return the tied parameters in an order in which each can be computed.
+
+    Raises:
+        CircularTies: some depend on themselves.
+    """
+    ordered: dict[str, Expression] = {}
+    waiting = dict(ties)
+    while waiting:
+        ready = [name for name, formula in waiting.items() if not formula.names & waiting.keys()]
+        if not ready:
+            raise CircularTies(_circle(waiting))
+        for name in ready:
+            ordered[name] = waiting.pop(name)
+    return tuple(ordered.items())
+
+
+def _circle(ties: Mapping[str, Expression]) -> tuple[str, ...]:
+    path = [next(iter(ties))]
+    while True:
+        following = min(ties[path[-1]].names & ties.keys())
+        if following in path:
+            return tuple(path[path.index(following) :])
+        path.append(following)

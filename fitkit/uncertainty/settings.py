@@ -1,0 +1,31 @@
+"""What a config may ask of the error bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from fitkit.component import Component
+from fitkit.types import Level
+
+
+class Uncertainty(Component):
+    """Abstract: a way to put error bars on parameters."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Covariance(Uncertainty):
+    """Error bars from the curvature of the objective at the minimum."""
+
+    kind: Literal["covariance"] = "covariance"
+    level: Level = 0.95
+    """The confidence of the intervals."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NoUncertainty(Uncertainty):
+    """No error bars."""
+
+    kind: Literal["none"] = "none"
