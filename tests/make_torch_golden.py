@@ -6,7 +6,7 @@ Run it by hand where torch is installed; the tests only read what it wrote:
     torch-venv/bin/python tests/make_torch_golden.py
 
 Everything is in float64, full-batch and without weight decay. For each problem and optimizer, `loss[k]` is the mean
-squared error before step k + 1 and `parameters[name][k]` the value after it. The optimizers' fields have fitkit's names.
+squared error before step k + 1 and `parameters[name][k]` the value after it. Fields of optimizers have fitkit's names.
 """
 
 from __future__ import annotations
