@@ -69,9 +69,18 @@ def read_fast(
     frame = read(wanted, texts, nulls)
     if frame is None or len(frame) != rows:
         return None
-    if len(header.names) == 1 and frame.to_series().null_count():
+    if len(header.names) == 1 and _has_blank(frame.to_series()):
         return None  # a blank line is no row, and polars does not tell it from a missing entry
     return _columns(frame, texts, dialect, lambda name: read([name], [name], []))
+
+
+def _has_blank(series: pl.Series) -> bool:
+    """Return whether an entry is empty, or of blanks alone."""
+    import polars as pl
+
+    return bool(
+        series.is_null().any() or (series.dtype == pl.String() and (series.str.strip_chars(" \t\r") == "").any())
+    )
 
 
 def _columns(

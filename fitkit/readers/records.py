@@ -115,6 +115,7 @@ class _Lines:
         self._lines = _physical_lines(source)
         self._comment = dialect.comment
         self._skip = dialect.skip
+        self._blanks = " \r\n" if dialect.delimiter == "\t" else " \t\r\n"  # a tab may be a row of two empty fields
         self._number = 0
         self.comment = ""  # the latest comment: it may hold the names of the columns
         self.begin()
@@ -131,7 +132,7 @@ class _Lines:
         for line in self._lines:
             self._number += 1
             if not self.taken:
-                if self._number <= self._skip or not (start := line.strip()):
+                if self._number <= self._skip or not (start := line.strip(self._blanks)):
                     continue
                 if self._comment is not None and start.startswith(self._comment):
                     self.comment = start.removeprefix(self._comment).strip()

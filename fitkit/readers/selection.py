@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,20 +88,14 @@ def _condition(contents: Contents, where: Expression, chosen: NDArray[np.bool_])
     """Return where the condition holds, shape (rows,); a NaN is no yes."""
     import numpy as np
 
-    from fitkit.expressions import to_numpy
+    from fitkit.expressions import TextComparison, to_numpy
 
-    compared = {text.column for text in where.text_comparisons}
-    environment: dict[Any, Any] = {}
-    for name in where.names:
-        if name not in contents.names:
-            environment[name] = math.pi  # the one name that need not be a column; others were refused
-        elif not (name in compared and text_rows(contents, name, chosen).any()):
-            environment[name] = numeric(contents, name, chosen)
+    columns = sorted(where.names & set(contents.names))
+    environment: dict[str | TextComparison, Any] = {name: numeric(contents, name, chosen) for name in columns}
     for text in where.text_comparisons:
         equal = contents.columns[text.column].equals(text.value)
         environment[text] = equal if text.operator == "==" else ~equal
-    with np.errstate(all="ignore"):
-        result = np.asarray(to_numpy(where)(environment))
+    result = to_numpy(where)(environment)
     return np.broadcast_to((result != 0) & (result == result), chosen.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -31,16 +32,15 @@ def read_text(
     header = read_text_header(source, data, dialect)
     wanted = [name for name in header.names if name in needed(header.names)]
     found = survey(source, counted(dialect))
-    columns: dict[str, Column] | None = None
-    if found.size >= large:
-        columns = read_fast(source, dialect, header, found, wanted)
-    if columns is None or not columns:
+    simple = read_fast(source, dialect, header, found, wanted) if found.size >= large else None
+    if simple is None:
         columns, length = _read_precisely(source, dialect, header, wanted)
     else:
-        length = len(next(iter(columns.values())))
+        columns, length = simple, len(next(iter(simple.values())))
 
     def places(rows: Sequence[int], index: int) -> list[Place]:
-        return _places(source, dialect, header, rows, index)
+        find = _places if simple is None else _places_by_line
+        return find(source, dialect, header, rows, index)
 
     return Contents(
         file=source.shown,
@@ -113,3 +113,16 @@ def _places(source: Source, dialect: Dialect, header: Header, rows: Sequence[int
         if row == last:
             break
     return [sought[row] for row in rows]
+
+
+def _places_by_line(source: Source, dialect: Dialect, header: Header, rows: Sequence[int], index: int) -> list[Place]:
+    """Find entries again in a file that was read fast: there each row is one line, and no line is anything else."""
+    found: dict[int, Place] = {}
+    with source.open() as stream:
+        passed = 0
+        for row in sorted(set(rows)):
+            skipped = header.line - 1 + row - passed
+            line = next(itertools.islice(stream, skipped, None)).decode("utf-8-sig" if row == 0 else "utf-8")
+            passed += skipped + 1
+            found[row] = place_of(Record(header.line + row, [], line), index, dialect.delimiter)
+    return [found[row] for row in rows]
