@@ -1,0 +1,145 @@
+"""What pydantic finds wrong with a section, as diagnostics in plain words at the place of the key or the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic_core import ErrorDetails
+
+from fitkit.config.config import Config
+from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
+from fitkit.config.scalars import described
+from fitkit.config.tree import Path, Tree, child
+from fitkit.errors import Diagnostic, did_you_mean, one_of
+
+_BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_TYPES: Final[Mapping[str, str]] = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a map",
+    "string_too_short": "one character",
+    "string_too_long": "one character",
+}
+
+
+def complaints(errors: Iterable[ErrorDetails], section: Path, tree: Tree) -> list[Diagnostic]:
+    """Return a diagnostic for each error in the section at `section`; none for what was refused before."""
+    found = []
+    for error in errors:
+        path = _path(error, section, tree)
+        if not tree.broken(path):
+            found.append(_complaint(error, path, tree))
+    return found
+
+
+def _path(error: ErrorDetails, section: Path, tree: Tree) -> Path:
+    """Return where in the tree an error is; the names of alternatives that pydantic adds to the way are left out."""
+    path = section
+    for step in error["loc"]:
+        node = tree.node(path)
+        if node is not None and child(node, step) is not None:
+            path = (*path, step)
+    return path
+
+
+def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    name = called(path)
+    if kind == "formula":
+        return tree.formula_diagnostic(path, context["error"])
+    if kind == "extra_forbidden":
+        return unknown_key(path, tree)
+    if kind == "missing":
+        key = error["loc"][-1]
+        return tree.diagnostic(path, "E105", f"{name} needs `{key}`", _example(str(key)))
+    if kind in {"union_tag_invalid", "union_tag_not_found", "model_attributes_type", "dataclass_type"}:
+        return _alternative(path, context, value, tree)
+    if kind == "literal_error":
+        choices = [c.strip().strip("'") for c in str(context["expected"]).replace(" or ", ", ").split(", ")]
+        message = f"{name} cannot be {described(value)}"
+        guess = did_you_mean(value, choices) if isinstance(value, str) else None
+        way_out = guess or ("this is version 1 of the config language" if path == ("fitkit",) else one_of(choices))
+        return tree.diagnostic(path, "E107", message, way_out, value=True)
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        message = f"{name} must be {words} {context[bound]:g}, not {described(value)}"
+        return tree.diagnostic(path, "E109", message, value=True)
+    what = context["what"] if kind == "wrong_type" else _TYPES.get(kind)
+    message = f"{name} must be {what}, not {described(value)}" if what else f"{name}: {error['msg']}"
+    quoted = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
+    return tree.diagnostic(path, "E108", message.replace(", not empty", ", and is empty"), quoted, value=True)
+
+
+def called(path: Path) -> str:
+    """Return what messages call the value at `path`."""
+    if path and isinstance(path[-1], int):
+        return f"entry {path[-1] + 1} of {called(path[:-1])}"
+    return f"`{'.'.join(map(str, path)) if path[:1] == ('parameters',) else path[-1]}`"
+
+
+def unknown_key(path: Path, tree: Tree) -> Diagnostic:
+    """Return that the config language has no key at `path`, with the key that was perhaps meant."""
+    section, key = str(path[0]), str(path[-1])
+    if len(path) == 1:
+        own, place = (*keys(Config), "extends"), ""
+        elsewhere = [name for name in SECTIONS if any(key in keys(cls) for cls in SECTIONS[name])]
+    else:
+        cls, place = _owner(path[:-1], tree)
+        own = keys(cls)
+        elsewhere = [kind_name(c) for c in SECTIONS[section] if key in keys(c)]
+    way_out = did_you_mean(key, own)
+    if way_out is None and elsewhere:
+        way_out = f"it is a key of {' and '.join(f'`{name}`' for name in elsewhere)}"
+    return tree.diagnostic(
+        path, "E104", f"unknown key `{key}`{place}", way_out or (one_of(own) if own else "it has no keys of its own")
+    )
+
+
+def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
+    """Return the component at `path`, and how a message names it."""
+    section = str(path[0])
+    components = SECTIONS[section]
+    if section in LATER_KINDS:
+        node = tree.node((section, "kind"))
+        kind = str(getattr(node, "value", ""))
+        return {kind_name(cls): cls for cls in components}[kind], f" for {section} `{kind}`"
+    return components[0], f" for parameter `{path[-1]}`" if section == "parameters" else f" in `{section}`"
+
+
+def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree) -> Diagnostic:
+    """Return that none of the alternatives of a union fits: a `kind` that is not there, or a value of another type."""
+    kinds = [kind_name(cls) for cls in SECTIONS[str(path[0])]] if len(path) == 1 else []
+    if not kinds:
+        what = " or ".join(t.strip("'") for t in str(context.get("expected_tags", "another type")).split(", "))
+        return tree.diagnostic(path, "E108", f"{called(path)} must be {what}, not {described(value)}", value=True)
+    section = path[0]
+    if not isinstance(value, dict):
+        message = f"`{section}` must be a kind or a map, not {described(value)}".replace(
+            ", not empty", ", and is empty"
+        )
+        return tree.diagnostic(path, "E108", message, one_of(kinds), value=True)
+    if "kind" not in value:
+        return tree.diagnostic(path, "E105", f"`{section}` needs `kind`", one_of(kinds))
+    kind = value["kind"]
+    guess = did_you_mean(kind, kinds) if isinstance(kind, str) else None
+    return tree.diagnostic(
+        (section, "kind"), "E107", f"unknown {section} {described(kind)}", guess or one_of(kinds), value=True
+    )
+
+
+def _example(key: str) -> str | None:
+    return {
+        "formula": "write `formula: y ~ a * x + b`",
+        "target": "name the column that is predicted: `target: y`",
+        "inputs": "name the input columns: `inputs: [x]`",
+        "input": "name the input column: `input: x`",
+        "function": "name a file and a function: `function: models.py:damped`",
+        "degree": "write the highest power: `degree: 2`",
+    }.get(key)

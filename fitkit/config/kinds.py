@@ -1,0 +1,69 @@
+"""Which components a `kind` can name, section by section, and which are still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any, Final
+
+from fitkit.component import Component
+from fitkit.losses import LOSSES, Loss
+from fitkit.models import MODELS, Model
+from fitkit.optimizers import OPTIMIZERS, Automatic, Optimizer, Stopping
+from fitkit.parameters import Parameter
+from fitkit.readers.data import Data
+from fitkit.regularization import Regularization
+from fitkit.uncertainty import UNCERTAINTIES, Uncertainty
+
+CHOICES: Final[Mapping[type[Component], tuple[type[Component], ...]]] = {
+    Model: MODELS,
+    Loss: LOSSES,
+    Optimizer: OPTIMIZERS,
+    Automatic: (Automatic,),
+    Uncertainty: UNCERTAINTIES,
+}
+"""The components that stand where a type is asked for."""
+
+SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
+    "data": (Data,),
+    "model": MODELS,
+    "parameters": (Parameter,),
+    "loss": LOSSES,
+    "regularization": (Regularization,),
+    "optimizer": (Automatic, *OPTIMIZERS),
+    "stopping": (Stopping,),
+    "uncertainty": UNCERTAINTIES,
+}
+"""The components of each section; of `parameters`, of each entry."""
+
+LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "model": frozenset({"mlp", "matrix_factorization"}),
+    "loss": frozenset({"quantile", "gaussian_nll", "cross_entropy"}),
+    "optimizer": frozenset({"newton", "adamw", "rmsprop", "adagrad", "lion"}),
+    "uncertainty": frozenset({"profile", "bootstrap"}),
+}
+"""Kinds of the language that cannot be used yet."""
+LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"expect", "constraints", "check_grad", "matrix", "multistart"}),
+    "data": frozenset({"group_by", "validation"}),
+    "model": frozenset({"standardize", "categorical"}),
+    "parameters": frozenset({"prior", "shared", "shape"}),
+    "optimizer": frozenset({"schedule", "clip"}),
+}
+"""Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""
+
+
+def given_fields(cls: Any) -> tuple[Field[Any], ...]:
+    """Return the fields of a component that a config gives, `kind` included."""
+    return tuple(f for f in fields(cls) if f.init)
+
+
+def kind_name(cls: type[Component]) -> str:
+    """Return the word that names a component in YAML."""
+    named: dict[str, Any] = {f.name: f.default for f in given_fields(cls)}
+    return str(named["kind"])
+
+
+def keys(cls: type[Component]) -> tuple[str, ...]:
+    """Return the keys that a config may give for a component, without `kind`."""
+    return tuple(f.name for f in given_fields(cls) if f.name != "kind")

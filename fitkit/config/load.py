@@ -1,0 +1,67 @@
+"""From a path to a config: read, extend, override, validate, check the rules; all mistakes of a config at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from fitkit.config.availability import refuse_unavailable
+from fitkit.config.config import Config
+from fitkit.config.files import read_config
+from fitkit.config.objective_rules import objective_rules
+from fitkit.config.overrides import override
+from fitkit.config.parameter_rules import parameter_rules
+from fitkit.config.sections import Sections, read_condition, read_sections
+from fitkit.config.source import ConfigSource
+from fitkit.config.tree import Tree
+from fitkit.errors import ConfigError, Diagnostic
+
+_UNFIT_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{0,2}$|^[ -]|.{101}", re.DOTALL)
+
+
+def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) -> ConfigSource:
+    """Read a config and check all that can be checked without its data.
+
+    Args:
+        path: the file, or `-` for standard input; paths in it then count from the current folder.
+        overrides: values put on top, each as `key.path=value`.
+        stdin: what `-` reads; standard input by default.
+
+    Raises:
+        ConfigError: with every mistake that was found, in the order of their places.
+    """
+    merged = read_config(path, stdin)
+    root, mistaken = override(merged.root, overrides)
+    root, unavailable = refuse_unavailable(root)
+    sections = read_sections(Tree(root))
+    read_condition(sections)
+    problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
+    problems += [*objective_rules(sections), *parameter_rules(sections)]
+    if problems:
+        raise ConfigError(*_in_order(problems, path))
+    values = dict(sections.values)
+    if values.get("name") is None:
+        values["name"] = "stdin" if path == "-" else Path(path).stem
+    base = Path.cwd() if path == "-" else Path(path).parent
+    return ConfigSource(config=Config(**values), shown=path, base=base, tree=sections.tree)
+
+
+def _name(sections: Sections) -> list[Diagnostic]:
+    """Refuse a name that cannot be a folder's: results are saved under it."""
+    name = sections.get("name")
+    if name is None or not _UNFIT_NAME.search(name):
+        return []
+    way_out = "use letters, digits, `-` and `_`, at most 100"
+    return [
+        sections.tree.diagnostic(
+            ("name",), "E113", "results are saved in a folder of this name, and it cannot be one", way_out, value=True
+        )
+    ]
+
+
+def _in_order(problems: Sequence[Diagnostic], path: str) -> list[Diagnostic]:
+    """Return the mistakes by place: those of the config first, then those of its parents and of the command line."""
+    unique = dict.fromkeys(problems)
+    return sorted(unique, key=lambda d: (d.file != path, d.file or "", d.line or 0, d.column or 0))

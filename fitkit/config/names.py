@@ -1,0 +1,209 @@
+"""Which names of a config are columns and which are parameters, once the columns of the table are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from fitkit.config.source import ConfigSource
+from fitkit.config.tree import Path, find_word
+from fitkit.errors import ConfigError, DataError, Diagnostic, did_you_mean, one_of
+from fitkit.expressions import Expression
+from fitkit.losses.expression import FormulaCost
+from fitkit.losses.formulas import ROLES
+from fitkit.losses.residual import FormulaResidual
+from fitkit.models import FormulaModel, Model
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """What each name of a config is."""
+
+    inputs: tuple[str, ...]
+    """Columns that the model and the loss are evaluated with, in the table's order (as written where it is unknown)."""
+    table_columns: tuple[str, ...]
+    """All columns to read: the inputs, those of the target, of `sigma`, `weights` and `where`."""
+    parameters: tuple[str, ...]
+    """Parameters that the objective depends on, directly or through ties, in the order of every table."""
+    unused: tuple[str, ...]
+    """Free parameters that it does not depend on."""
+
+
+@final
+@dataclass
+class _Search:
+    """The names found so far, and what is wrong with them."""
+
+    source: ConfigSource
+    columns: tuple[str, ...] | None
+    known: frozenset[str]
+    inputs: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    mistakes: list[Diagnostic] = field(default_factory=list)
+    absent: list[Diagnostic] = field(default_factory=list)
+
+
+def check_names(source: ConfigSource, columns: tuple[str, ...] | None) -> Roles:
+    """Tell columns from parameters in everything that names them.
+
+    Args:
+        source: the config.
+        columns: the table's columns by their short names, None where they are not known; then a name that is not a
+            parameter is taken for a column.
+
+    Raises:
+        ConfigError: a name in a formula is neither column nor parameter, or both, or stands where it cannot.
+        DataError: a column that `data` or the model's `inputs` and `target` name is not in the table.
+    """
+    config = source.config
+    own = (config.model.parameter_names if config.model is not None else None) or ()
+    search = _Search(source, columns, frozenset((*own, *config.parameters)))
+    if config.minimize is not None:
+        _objective(search, config.minimize)
+    elif config.model is not None:
+        _model(search, config.model)
+        _loss(search)
+        _rows(search)
+    if search.mistakes:
+        raise ConfigError(*search.mistakes)
+    if search.absent:
+        raise DataError(*search.absent)
+    return _roles(search, (*own, *(name for name in config.parameters if name not in own)))
+
+
+def _roles(search: _Search, names: tuple[str, ...]) -> Roles:
+    """Follow the ties of used parameters, and put everything in order."""
+    parameters = search.source.config.parameters
+    used, waiting = set(search.used), list(search.used)
+    while waiting:
+        parameter = parameters.get(waiting.pop())
+        if parameter is not None and parameter.equals is not None:
+            new = (parameter.equals.names & set(names)) - used
+            used |= new
+            waiting += new
+    order = search.columns if search.columns is not None else sorted(search.inputs | search.others)
+    return Roles(
+        inputs=tuple(name for name in order if name in search.inputs),
+        table_columns=tuple(name for name in order if name in search.inputs | search.others),
+        parameters=tuple(name for name in names if name in used),
+        unused=tuple(name for name, p in parameters.items() if name not in used and not p.fixed and p.equals is None),
+    )
+
+
+def _objective(search: _Search, objective: Expression) -> None:
+    for name in sorted(objective.names - {"pi"} - search.known):
+        way_out = did_you_mean(name, search.known) or f"add it: `parameters: {{{name}: 1}}`"
+        _mistake(search, ("minimize",), name, "E120", f"`{name}` is not in `parameters`", way_out)
+    for comparison in objective.text_comparisons:
+        message = f"`{comparison.column}` is compared with a text, and `minimize` has no columns"
+        _mistake(search, ("minimize",), comparison.column, "E122", message, None)
+    search.used |= objective.names & search.known
+
+
+def _model(search: _Search, model: Model) -> None:
+    if isinstance(model, FormulaModel):
+        path = ("model", "formula")
+        _target(search, model.formula.target, path)
+        _formula(search, model.formula.prediction, path)
+        return
+    for index, name in enumerate(model.inputs_used or ()):
+        key: Path = ("model", "inputs", index) if search.source.tree.given("model", "inputs") else ("model", "input")
+        _column(search, name, key, ", which the model's inputs name", search.inputs)
+    named: Any = model  # every model but a formula has a `target`
+    _column(search, named.target, ("model", "target"), ", which the model's `target` names", search.others)
+    search.used |= set(model.parameter_names or search.source.config.parameters)
+
+
+def _loss(search: _Search) -> None:
+    loss = search.source.config.loss
+    if isinstance(loss, FormulaCost | FormulaResidual):
+        _formula(search, loss.expression, ("loss", "expression"), ROLES)
+
+
+def _rows(search: _Search) -> None:
+    """Take the columns of `sigma`, `weights` and `where`."""
+    data, condition = search.source.config.data, search.source.where
+    for key in ("sigma", "weights"):
+        if isinstance(name := getattr(data, key), str):
+            _column(search, name, ("data", key), f", which `{key}` names", search.others)
+    if condition is not None:
+        compared = {comparison.column for comparison in condition.text_comparisons}
+        for name in sorted(condition.names | compared):
+            if name == "pi" and search.columns is not None and name not in search.columns:
+                continue
+            _column(search, name, ("data", "where"), ", which `where` asks for", search.others)
+
+
+def _target(search: _Search, target: Expression, path: Path) -> None:
+    """Take the left side of a formula: columns only."""
+    compared = {comparison.column for comparison in target.text_comparisons}
+    for name in sorted(target.names | compared):
+        if search.columns is not None and name in search.columns:
+            search.others.add(name)
+        elif name in search.known:
+            message = f"`{name}` is a parameter, and the left side of `~` is the target, made of columns only"
+            _mistake(search, path, name, "E122", message, "move it to the right side")
+        elif search.columns is None:
+            search.others |= {name} - {"pi"}
+        elif name != "pi":
+            _mistake(search, path, name, "E120", f"`{name}` is the target, and no column", _columns_help(name, search))
+
+
+def _formula(search: _Search, formula: Expression, path: Path, roles: frozenset[str] = frozenset()) -> None:
+    """Take the names of a formula that is evaluated row by row."""
+    for comparison in formula.text_comparisons:
+        name = comparison.column
+        if search.columns is not None and name not in search.columns:
+            message = f"`{name}` is compared with a text, and no column"
+            _mistake(search, path, name, "E120", message, _columns_help(name, search))
+        search.inputs.add(name)
+    for name in sorted(formula.names - roles):
+        is_column = search.columns is not None and name in search.columns
+        if is_column and name in search.known:
+            message = f"`{name}` is both a column and a parameter"
+            way_out = f"rename one: a parameter in the config, or a column by `data.columns: {{{name}_column: {name}}}`"
+            _mistake(search, path, name, "E121", message, way_out)
+        elif name in search.known:
+            search.used.add(name)
+        elif is_column or (search.columns is None and name != "pi"):
+            search.inputs.add(name)
+        elif name != "pi":
+            guess = did_you_mean(name, (*(search.columns or ()), *search.known))
+            message = f"`{name}` is neither a column nor a parameter"
+            _mistake(search, path, name, "E120", message, guess or f"add it: `parameters: {{{name}: 1}}`")
+
+
+def _column(search: _Search, name: str, path: Path, why: str, into: set[str]) -> None:
+    """Take a name that can only be a column."""
+    into.add(name)
+    if search.columns is None or name in search.columns:
+        return
+    tree = search.source.tree
+    message, way_out = f"there is no column `{name}`{why}", _columns_help(name, search)
+    place = find_word(tree.node(path), name)
+    told = (
+        place.diagnostic("E308", message, way_out)
+        if place
+        else tree.diagnostic(path, "E308", message, way_out, value=True)
+    )
+    search.absent.append(told)
+
+
+def _columns_help(name: str, search: _Search) -> str | None:
+    columns = search.columns or ()
+    return did_you_mean(name, columns) or (
+        one_of(columns[:20]).replace("one of", "the columns are") if columns else None
+    )
+
+
+def _mistake(search: _Search, path: Path, name: str, code: str, message: str, way_out: str | None) -> None:
+    """Tell of a name at its place in the formula, or in the definition that brings it in."""
+    tree = search.source.tree
+    for where in (path, *(("definitions", key) for key in search.source.config.definitions)):
+        found = find_word(tree.node(where), name)
+        if found is not None:
+            search.mistakes.append(found.diagnostic(code, message, way_out))
+            return
+    search.mistakes.append(tree.diagnostic(path, code, message, way_out, value=True))

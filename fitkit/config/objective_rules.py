@@ -1,0 +1,117 @@
+"""Rules that span `data`, `model`, `loss`, `minimize` and `optimizer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from fitkit.config.sections import Sections
+from fitkit.errors import Diagnostic
+from fitkit.losses import Loss, ResidualLoss
+from fitkit.optimizers import Automatic
+from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
+from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.sgd import StochasticGradientDescent
+from fitkit.readers.data import Data
+
+
+def objective_rules(sections: Sections) -> Iterator[Diagnostic]:
+    """Yield what is wrong between the sections that make the objective, and between it and the optimizer."""
+    yield from _what_is_fitted(sections)
+    yield from _data(sections)
+    yield from _likelihood(sections)
+    yield from _optimizer(sections)
+
+
+def _what_is_fitted(sections: Sections) -> Iterator[Diagnostic]:
+    tree = sections.tree
+    if tree.given("minimize"):
+        for key in ("data", "model", "loss"):
+            if tree.given(key):
+                message = f"`{key}` and `minimize` exclude each other"
+                way_out = "`minimize` is an objective of the parameters alone, instead of data, model and loss"
+                yield tree.diagnostic((key,), "E111", message, way_out)
+        return
+    missing = [key for key in ("data", "model") if not tree.given(key)]
+    if not missing or "minimize" in tree.root.entries:
+        return
+    message = f"the config has no {' and no '.join(f'`{key}`' for key in missing)}"
+    way_out = "a fit needs `data` and `model`" + (
+        "; a pure objective stands in `minimize`" if len(missing) == 2 else ""
+    )
+    there = next((key for key in ("data", "model") if tree.given(key)), next(iter(tree.root.entries), ""))
+    yield tree.diagnostic((there,), "E105", message, way_out)
+
+
+def _data(sections: Sections) -> Iterator[Diagnostic]:
+    tree = sections.tree
+    data = sections.get("data")
+    if data is None:
+        return
+    if data.path is None and data.values is None:
+        message = "`data` has neither `path` nor `values`"
+        yield tree.diagnostic(("data",), "E105", message, "name a file, `path: points.csv`, or write the table itself")
+    if data.path is not None and data.values is not None:
+        yield _excluded(sections, "values", "path")
+    if data.sigma is not None and data.weights is not None:
+        yield _excluded(sections, "weights", "sigma")
+    if isinstance(data.sigma, float) and data.sigma <= 0:
+        message = f"`sigma` must be above 0, not {data.sigma:g}"
+        yield tree.diagnostic(("data", "sigma"), "E109", message, value=True)
+    if data.values is not None:
+        own = [f for f in fields(Data) if f.name in {"delimiter", "decimal", "comment", "skip"}]
+        for f in own:
+            if getattr(data, f.name) != f.default:
+                message = f"`{f.name}` says how a file is read, and `values` is none"
+                yield tree.diagnostic(("data", f.name), "E111", message, f"remove `{f.name}`")
+
+
+def _excluded(sections: Sections, key: str, other: str) -> Diagnostic:
+    message = f"`{key}` and `{other}` exclude each other"
+    return sections.tree.diagnostic(("data", key), "E111", message, "keep one of them")
+
+
+def _likelihood(sections: Sections) -> Iterator[Diagnostic]:
+    data, loss = sections.get("data"), sections.get("loss")
+    if data is not None and isinstance(loss, Loss) and loss.likelihood and data.sigma is not None:
+        message = (
+            f"`sigma` means nothing under the likelihood loss `{loss.kind}`, which knows the spread of its targets"
+        )
+        way_out = "remove `sigma`; `weights` count rows"
+        yield sections.tree.diagnostic(("data", "sigma"), "E111", message, way_out)
+
+
+def _optimizer(sections: Sections) -> Iterator[Diagnostic]:
+    tree = sections.tree
+    optimizer, loss = sections.get("optimizer"), sections.get("loss")
+    if isinstance(optimizer, StochasticGradientDescent) and optimizer.nesterov and optimizer.momentum == 0:
+        message = "`nesterov` needs `momentum` above 0"
+        yield tree.diagnostic(("optimizer", "nesterov"), "E111", message, "write `momentum: 0.9`, or remove `nesterov`")
+    if isinstance(optimizer, FirstOrder) and optimizer.batch_size is not None and tree.given("minimize"):
+        message = "`batch_size` needs rows of data, and `minimize` has none"
+        yield tree.diagnostic(("optimizer", "batch_size"), "E111", message, "remove `batch_size`")
+    unfinished = list(_not_smooth(sections))
+    yield from unfinished
+    if isinstance(optimizer, LevenbergMarquardt) and not unfinished:
+        path = ("optimizer", "kind")
+        if tree.given("minimize"):
+            message = "`lm` minimises sums of squared residuals, and `minimize` is any objective"
+            yield tree.diagnostic(path, "E111", message, "use `lbfgs`", value=True)
+        elif loss is not None and not isinstance(loss, ResidualLoss):
+            message = f"`lm` minimises sums of squared residuals, and the loss `{loss.kind}` is none"
+            yield tree.diagnostic(path, "E111", message, "use `lbfgs`", value=True)
+
+
+def _not_smooth(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse what is not smooth under optimizers that need smoothness; the continuation for it comes later."""
+    optimizer, loss, penalty = sections.get("optimizer"), sections.get("loss"), sections.get("regularization")
+    if not isinstance(optimizer, LevenbergMarquardt | LimitedMemoryBFGS | Automatic):
+        return
+    way_out = "use `sgd` or `adam`, or wait for a later version"
+    if isinstance(loss, Loss) and not loss.smooth:
+        message = f"loss `{loss.kind}` with optimizer `{optimizer.kind}` is not available yet"
+        yield sections.tree.diagnostic(("loss", "kind"), "E110", message, way_out, value=True)
+    if penalty is not None and penalty.l1 > 0:
+        message = f"`l1` with optimizer `{optimizer.kind}` is not available yet"
+        yield sections.tree.diagnostic(("regularization", "l1"), "E110", message, way_out)
