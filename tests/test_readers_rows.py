@@ -40,6 +40,7 @@ def told(error: pytest.ExceptionInfo[DataError]) -> Diagnostic:
         ("not state == 'treated' and t < pi", [0, 3]),
         ("t", [1, 2, 3, 4]),
         ("log(t - 2) >= 0", [3, 4]),
+        ("sqrt(t - 2.5)", [3, 4]),
         ("1", [0, 1, 2, 3, 4]),
     ],
 )
@@ -64,6 +65,14 @@ def test_where_goes_before_every_check(tmp_path: Path) -> None:
         read(tmp_path, "t < 2", ("y",)).numeric("y")
     assert (told(caught).code, told(caught).line, told(caught).column) == ("E310", 3, 11)
     assert "row 2 of column `y`" in told(caught).message
+
+
+def test_text_in_a_row_that_is_left_out_hides_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "t > 0", ("y",), "t,y\n0,text\n1,inf\n")
+    assert (told(caught).code, told(caught).line) == ("E311", 3)
+    kept = read(tmp_path, "y > 1 and t > 0", ("y",), "t,y\nNA,text\n1,2\n", missing="drop")
+    assert (kept.numeric("y").tolist(), kept.dropped) == ([2], 1)
 
 
 def test_missing_entries_in_a_column_of_where(tmp_path: Path) -> None:

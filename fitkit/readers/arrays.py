@@ -26,6 +26,7 @@ _UNSOUND: Final = (
     zlib.error,
     KeyError,
     NotImplementedError,
+    MemoryError,
 )
 
 
@@ -38,9 +39,10 @@ def read_arrays(source: Source, data: Data, needed: Callable[[tuple[str, ...]], 
     arrays = _load(source)
     length = _common_length(arrays, source)
     names = short_names(tuple(arrays), data, source.shown)
+    asked = set(needed(names))
     columns: dict[str, Column] = {}
     for name, (own, array) in zip(names, arrays.items(), strict=True):
-        if name in needed(names):
+        if name in asked:
             column = _column(array)
             if column is None:
                 message = f"the array `{own}` holds values of the type `{array.dtype}`"

@@ -23,11 +23,10 @@ def squeezed(source: Source, skip: int) -> bytes:
         dropped = min(skip, len(chunk))
         skip -= dropped
         kept = _squeezed(np.frombuffer(carried + chunk[dropped:], dtype=np.uint8))
-        held = 2 if len(kept) > 1 and kept[-1] == ord(" ") else 1
-        if len(kept) > held or not made_up:
-            out.write(kept[made_up : len(kept) - held].tobytes())
+        if len(kept) > 1 or not made_up:
+            out.write(kept[made_up:-1].tobytes())
             made_up = 0
-        carried = kept[len(kept) - held :].tobytes()
+        carried = kept[-1:].tobytes()
     out.write(carried[made_up:].rstrip(b" "))
     return out.getvalue()
 

@@ -119,12 +119,14 @@ def _written(name: str, again: Callable[[str], pl.DataFrame | None]) -> Callable
 def _rows_if_simple(source: Source, dialect: Dialect, header: Header, found: Survey) -> int | None:
     """Return the number of rows, or None where polars would not read what we read."""
     head = _head(source, header.line)
+    if head is None or not (dialect.delimiter or " ").isascii():
+        return None
     body = {word: count - head.count(word) for word, count in found.counts.items()}
     quoted = dialect.delimiter is not None and body[b'"']
     commented = dialect.comment is not None and body[dialect.comment.encode()]
     lone = found.counts[b"\r"] != found.counts[b"\r\n"]
     points = dialect.decimal == "," and body[b"."]  # polars takes the point for a decimal mark as well
-    if not head or quoted or commented or lone or points or body[_BOM]:
+    if quoted or commented or lone or points or body[_BOM]:
         return None
     rows = body[b"\n"] + (found.tail != b"\n")
     if dialect.delimiter is not None and body[dialect.delimiter.encode()] != rows * (len(header.names) - 1):
@@ -132,25 +134,26 @@ def _rows_if_simple(source: Source, dialect: Dialect, header: Header, found: Sur
     return rows
 
 
-def _head(source: Source, line: int) -> bytes:
-    """Return the lines before `line`; nothing where there are none, or more than a chunk of them."""
+def _head(source: Source, line: int) -> bytes | None:
+    """Return the lines before `line`; None where there is more than a chunk of them."""
     chunk = next(source.chunks(), b"")
     end = 0
     for _ in range(line - 1):
         end = chunk.find(b"\n", end) + 1
         if end == 0:
-            return b""
+            return None
     return chunk[:end]
 
 
 def _sample(source: Source, dialect: Dialect, header: Header, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return which columns hold text, and how missing entries are written, from the first rows."""
+    sought = set(wanted)
     texts: set[str] = set()
     nulls: set[str] = set()
     stream = itertools.islice(Records(source, dialect), int(header.in_file), _SAMPLE)
     for record in stream:
         for name, entry in zip(header.names, record.fields, strict=False):
-            if name not in wanted or is_number(entry, dialect.decimal):
+            if name not in sought or is_number(entry, dialect.decimal):
                 continue
             if is_missing(entry):
                 nulls.add(entry)
@@ -162,7 +165,7 @@ def _sample(source: Source, dialect: Dialect, header: Header, wanted: Sequence[s
 def _contents(source: Source, dialect: Dialect, header: Header) -> bytes | Path:
     """Return what polars reads: the file itself where it can, else its bytes from the first row on."""
     if dialect.delimiter is None:
-        return squeezed(source, skip=len(_head(source, header.line)))
+        return squeezed(source, skip=len(_head(source, header.line) or b""))
     if source.path is not None and not source.compressed:
         return source.path
     return b"".join(source.chunks())
@@ -181,14 +184,15 @@ def _polars(
     import polars as pl
     from polars.exceptions import PolarsError
 
-    schema = {name: pl.String() if name in texts else pl.Float64() for name in header.names}
+    positions = {name: index for index, name in enumerate(header.names)}
+    schema = dict.fromkeys(header.names, pl.Float64()) | dict.fromkeys(texts, pl.String())
     try:
         frame = pl.read_csv(
             contents,
             has_header=False,
             skip_lines=skip,
             schema=schema,
-            columns=[header.names.index(name) for name in names],
+            columns=[positions[name] for name in names],
             separator=dialect.delimiter or " ",
             quote_char=None,
             null_values=list(nulls) or None,

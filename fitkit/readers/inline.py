@@ -53,9 +53,10 @@ def read_inline(data: Data, needed: Callable[[tuple[str, ...]], Collection[str]]
     ]
     if faults:
         raise DataError(*faults[:MOST_TOLD])
+    asked = set(needed(names))
     columns: dict[str, Column] = {}
     for name, entries in zip(names, values.values(), strict=True):
-        if name not in needed(names):
+        if name not in asked:
             continue
         if any(isinstance(entry, str) for entry in entries):
             columns[name] = WrittenColumn([_written(entry) for entry in entries], ".")

@@ -29,7 +29,8 @@ def read_parquet(source: Source, data: Data, needed: Callable[[tuple[str, ...]],
         try:
             in_file = tuple(pl.read_parquet_schema(stream))
             names = short_names(in_file, data, source.shown)
-            wanted = [(name, own) for name, own in zip(names, in_file, strict=True) if name in needed(names)]
+            asked = set(needed(names))
+            wanted = [(name, own) for name, own in zip(names, in_file, strict=True) if name in asked]
             stream.seek(0)
             frame = pl.read_parquet(stream, columns=[own for _, own in wanted])
             stream.seek(0)

@@ -168,7 +168,8 @@ def _in_use(data: Data, names: tuple[str, ...], used: Used | None, file: str) ->
     """Return the columns in use, in file order."""
     _refuse_absent(data, names, file)
     picked = names if used is None else used(names) if callable(used) else used
-    absent = [missing_column(name, names, file) for name in picked if name not in names]
+    known = set(names)
+    absent = [missing_column(name, names, file) for name in picked if name not in known]
     if absent:
         raise DataError(*absent)
     chosen = {*picked, *(name for name in (data.sigma, data.weights) if isinstance(name, str))}

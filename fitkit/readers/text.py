@@ -30,7 +30,8 @@ def read_text(
     """
     dialect = dialect_of(data, source.format)
     header = read_text_header(source, data, dialect)
-    wanted = [name for name in header.names if name in needed(header.names)]
+    asked = set(needed(header.names))
+    wanted = [name for name in header.names if name in asked]
     found = survey(source, counted(dialect))
     simple = read_fast(source, dialect, header, found, wanted) if found.size >= large else None
     if simple is None:
@@ -68,7 +69,8 @@ def _read_precisely(
 ) -> tuple[dict[str, Column], int]:
     """Read record by record, and explain what is wrong."""
     width = len(header.names)
-    picked = [(header.names.index(name), list[str]()) for name in wanted]
+    positions = {name: index for index, name in enumerate(header.names)}
+    picked = [(positions[name], list[str]()) for name in wanted]
     told: list[Diagnostic] = []
     row = -1
     for row, record in enumerate(_rows(source, dialect, header)):
@@ -122,7 +124,7 @@ def _places_by_line(source: Source, dialect: Dialect, header: Header, rows: Sequ
         passed = 0
         for row in sorted(set(rows)):
             skipped = header.line - 1 + row - passed
-            line = next(itertools.islice(stream, skipped, None)).decode("utf-8-sig" if row == 0 else "utf-8")
+            line = next(itertools.islice(stream, skipped, None)).decode()
             passed += skipped + 1
             found[row] = place_of(Record(header.line + row, [], line), index, dialect.delimiter)
     return [found[row] for row in rows]
