@@ -7,6 +7,7 @@ checked: jaxtyping imports numpy, and `fitkit validate` has no time for either.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -52,5 +53,5 @@ Theta: TypeAlias = Float[Array, "free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
 Values: TypeAlias = dict[str, Scalar]
 """The parameters by name, in the user's units."""
-Columns: TypeAlias = dict[str, Rows]
-"""The inputs by name, one number per row each."""
+Inputs: TypeAlias = Mapping[Any, Rows]
+"""The inputs by name (or by comparison of a text column with a text), one number per row each."""

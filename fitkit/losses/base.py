@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 from fitkit.backend import jnp
 from fitkit.component import Component
-from fitkit.types import Columns, Rows, Values
+from fitkit.types import Inputs, Rows, Values
 
 
 @final
@@ -21,7 +21,7 @@ class Fitted:
     sigma: Rows | None
     """The standard error of each target, where the data give one."""
     values: Values
-    inputs: Columns
+    inputs: Inputs
 
 
 @final
@@ -54,6 +54,10 @@ class Loss(Component):
     @abstractmethod
     def cost(self, fitted: Fitted) -> Rows:
         """Return the cost of each row, shape (rows,)."""
+
+    def mean(self, prediction: Rows) -> Rows:
+        """Return what the model predicts on the scale of the target, shape (rows,): the inverse of the link."""
+        return prediction
 
 
 class ResidualLoss(Loss):

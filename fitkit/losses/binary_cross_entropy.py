@@ -32,3 +32,7 @@ class BinaryCrossEntropy(Loss):
         hit = jnp.where(yes, target * jnp.log(jnp.where(yes, prediction, 0.5)), 0.0)
         miss = jnp.where(no, (1 - target) * jnp.log1p(-jnp.where(no, prediction, 0.5)), 0.0)
         return -(hit + miss)
+
+    def mean(self, prediction: Rows) -> Rows:
+        """Return the probability, shape (rows,)."""
+        return jax.nn.sigmoid(prediction) if self.link == "logit" else prediction

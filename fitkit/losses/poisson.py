@@ -33,3 +33,7 @@ class Poisson(Loss):
         counted = target > 0
         surprise = jnp.where(counted, target * jnp.log(jnp.where(counted, prediction, 1.0)), 0.0)
         return jnp.where(prediction >= 0, prediction - surprise, jnp.inf)
+
+    def mean(self, prediction: Rows) -> Rows:
+        """Return the rate, shape (rows,)."""
+        return jnp.exp(prediction) if self.link == "log" else prediction

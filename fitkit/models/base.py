@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from fitkit.component import Component
-from fitkit.types import Columns, Rows, Values
+from fitkit.types import Inputs, Rows, Values
 
 
 class Model(Component):
@@ -15,10 +15,16 @@ class Model(Component):
     A model says which columns and parameters it needs before any data are read, so that a config can be checked alone.
     """
 
-    target: str
-    """The column that is predicted."""
     predicts_rate: ClassVar[bool] = False
     """Whether predictions are on the scale of the target even for counts; otherwise they are on the link's scale."""
+
+    may_be_constant: ClassVar[bool] = False
+    """Whether one number for all rows is a prediction; otherwise anything but one number per row is an error."""
+
+    @property
+    def has_constant(self) -> bool:
+        """Whether R squared compares with the mean of the target (else with zero, for models through the origin)."""
+        return True
 
     @property
     @abstractmethod
@@ -36,5 +42,5 @@ class Model(Component):
         return None
 
     @abstractmethod
-    def predict(self, values: Values, inputs: Columns) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return one prediction per row, shape (rows,), from parameters by name and inputs by name."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 
 from fitkit.expressions import Equation, to_jax
 from fitkit.models.base import Model
-from fitkit.types import Columns, Rows, Values
+from fitkit.types import Inputs, Rows, Values
 
 
 @final
@@ -23,6 +23,7 @@ class FormulaModel(Model):
     formula: Equation
     """The formula: `y ~ b1 * (1 - exp(-b2 * x))`."""
     predicts_rate: ClassVar[bool] = True
+    may_be_constant: ClassVar[bool] = True
 
     @property
     def inputs_used(self) -> None:
@@ -34,6 +35,6 @@ class FormulaModel(Model):
         """None: `parameters` in the config names them."""
         return
 
-    def predict(self, values: Values, inputs: Columns) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return the formula's right side, shape (rows,), or () where it depends on no column."""
         return to_jax(self.formula.prediction)({**inputs, **values})

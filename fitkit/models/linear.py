@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from fitkit.backend import jnp
 from fitkit.models.base import Model
-from fitkit.types import Columns, Rows, Values
+from fitkit.types import Inputs, Rows, Values
 
 INTERCEPT = "intercept"
 
@@ -39,11 +39,16 @@ class LinearModel(Model):
         return ((INTERCEPT,) if self.intercept else ()) + self.inputs
 
     @property
+    def has_constant(self) -> bool:
+        """Whether there is an intercept."""
+        return self.intercept
+
+    @property
     def penalized(self) -> frozenset[str]:
         """The weights, not the intercept."""
         return frozenset(self.inputs)
 
-    def predict(self, values: Values, inputs: Columns) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return intercept + sum_j w_j x_j, shape (rows,)."""
         terms = [values[name] * inputs[name] for name in self.inputs]
         if self.intercept:

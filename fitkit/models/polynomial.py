@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from fitkit.backend import jnp
 from fitkit.models.base import Model
-from fitkit.types import Columns, Degree, Rows, Values
+from fitkit.types import Inputs, Degree, Rows, Values
 
 
 @final
@@ -41,7 +41,7 @@ class PolynomialModel(Model):
         """All coefficients but the constant."""
         return frozenset(self.parameter_names[1:])
 
-    def predict(self, values: Values, inputs: Columns) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return the polynomial by Horner's rule, shape (rows,)."""
         x = inputs[self.input]
         result = jnp.broadcast_to(values[f"c{self.degree}"], x.shape)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, final
 
 from fitkit.errors import ConfigError, Diagnostic, did_you_mean
 from fitkit.models.base import Model
-from fitkit.types import Columns, Rows, Values
+from fitkit.types import Inputs, Rows, Values
 
 
 @final
@@ -52,12 +52,17 @@ class PythonModel(Model):
         """None: `parameters` in the config names them."""
         return
 
-    def predict(self, values: Values, inputs: Columns) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return what the user's function returns; the problem checks its shape."""
         if self.loaded is None:
             raise AssertionError("a python model is loaded before it predicts")
         result: Rows = self.loaded.call(dict(values), {name: inputs[name] for name in self.inputs})
         return result
+
+    @property
+    def file_name(self) -> str:
+        """The file that the function is in."""
+        return self.function.rpartition(":")[0]
 
     def load(self, folder: Path) -> PythonModel:
         """Run the file and return the model with its function.

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar, Protocol
 
 from fitkit.component import Component
+from fitkit.optimizers.stopping import Measures
+from fitkit.problem import Problem
+from fitkit.types import Theta
+
+
+class State(Protocol):
+    """A point of the search and what the optimizer remembers there; a value, never changed in place."""
+
+    @property
+    def theta(self) -> Theta:
+        """The point, shape (free,)."""
+        ...
+
+    @property
+    def measures(self) -> Measures:
+        """What the optimizer says of the point."""
+        ...
+
+    @property
+    def evaluations(self) -> Any:
+        """How many times the objective was evaluated so far."""
+        ...
 
 
 class Optimizer(Component):
     """Abstract: `init` makes a state at a point and `step` a better one."""
 
-    minimizes: ClassVar[str] = "any smooth objective"
-    """What it can minimise, in words."""
+    default_max_steps: ClassVar[int] = 2000
+    default_gtol: ClassVar[float] = 1e-10
+    default_ftol: ClassVar[float] = -1.0
+    default_xtol: ClassVar[float] = 1e-14
+    on_host: ClassVar[bool] = False
+    """Whether `step` runs in numpy over small compiled kernels; otherwise it is traced, and runs in compiled blocks."""
+
+    @abstractmethod
+    def init(self, problem: Problem, theta: Theta, seed: int) -> Any:
+        """Return the state at theta, shape (free,); `seed` is for what is random on the way."""
+
+    @abstractmethod
+    def step(self, problem: Problem, state: Any) -> Any:
+        """Return the state after one step; it is not worse, or says that it is stalled or not finite."""

@@ -3,17 +3,212 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, NamedTuple, final
 
+from fitkit.backend import jax, jnp, lax
 from fitkit.optimizers.base import Optimizer
-from fitkit.types import PositiveCount
+from fitkit.optimizers.line_search import LinePoint, search
+from fitkit.optimizers.stopping import Measures
+from fitkit.problem import Problem
+from fitkit.types import PositiveCount, Scalar, Theta
+
+EXACT_START = 64
+"""Parameters up to which the exact Hessian at the start is worth its price as the first metric."""
+
+
+class CurvatureState(NamedTuple):
+    """A point of the search and the curvature learned on the way."""
+
+    theta: Theta
+    gradient: Theta
+    measures: Measures
+    evaluations: Scalar
+    steps: Theta
+    """The last moves s, shape (memory, free), newest last; zero where there is none yet."""
+    slopes: Theta
+    """The changes of gradient y along them, shape (memory, free)."""
+    curvatures: Theta
+    """s'y of each pair, shape (memory,); zero marks an empty place."""
+    metric: Theta
+    """The inverse curvature before any pair, shape (free, free) or (free,)."""
+    largest: Theta
+    """The largest |theta_j| so far."""
+    fresh: Scalar
+    """Whether the metric is the only curvature there is: a failed search from it is final."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class LimitedMemoryBFGS(Optimizer):
-    """L-BFGS with bounds by projection: for smooth objectives of any kind and many parameters."""
+    """L-BFGS with bounds by projection: for smooth objectives of any kind and many parameters.
+
+    The first metric is the exact Hessian, made positive, for up to 64 parameters; beyond, a multiple of the identity.
+    Reference: J. Nocedal and S. J. Wright, Numerical Optimization, 2nd ed., Springer 2006, algorithm 7.4.
+    """
 
     kind: Literal["lbfgs"] = "lbfgs"
     memory: PositiveCount = 10
     """How many past steps shape the approximate curvature."""
+    default_gtol: ClassVar[float] = 1e-8
+    default_max_steps: ClassVar[int] = 5000
+
+    def init(self, problem: Problem, theta: Theta, seed: int) -> CurvatureState:
+        """Return the state at theta, shape (free,)."""
+        del seed
+        theta = jnp.clip(theta, problem.lower, problem.upper)
+        value, gradient = jax.value_and_grad(problem.objective)(theta)
+        empty = jnp.zeros((self.memory, theta.size), theta.dtype)
+        metric = _first_metric(problem, theta)
+        unknown = jnp.asarray(jnp.nan, theta.dtype)
+        no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
+        measures = Measures(value, unknown, unknown, unknown, no, no, no, _finite(value, gradient))
+        state = CurvatureState(
+            theta, gradient, measures, jnp.asarray(1), empty, empty, empty[:, 0], metric, jnp.abs(theta), ~no
+        )
+        return _measured(problem, state, moved=no, before=value, last=jnp.zeros_like(theta))
+
+    def step(self, problem: Problem, state: CurvatureState) -> CurvatureState:
+        """Return the state after one line search; where it fails the curvature is forgotten, and then it is stalled."""
+        movable = _movable(problem, state.theta, state.gradient)
+        direction = -_inverse_curvature(state, movable)
+        descends = jnp.vdot(state.gradient, direction) < 0
+        direction = jnp.where(descends, direction, -jnp.where(movable, state.gradient, 0.0))
+
+        def project(theta: Theta) -> Theta:
+            return jnp.clip(theta, problem.lower, problem.upper)
+
+        start = LinePoint(state.theta, state.measures.value, state.gradient)
+        first = _first_length(state, direction)
+        point, better, trials = search(jax.value_and_grad(problem.objective), project, start, direction, first)
+        moved = better & jnp.any(point.theta != state.theta)
+        failed = ~moved
+        remembered = _remember(state, point)
+        forgotten = state._replace(curvatures=jnp.zeros_like(state.curvatures), fresh=~failed | failed)
+        following = CurvatureState(*jax.tree.map(lambda a, b: jnp.where(moved, a, b), tuple(remembered), tuple(forgotten)))
+        following = following._replace(evaluations=state.evaluations + trials)
+        measured = _measured(
+            problem, following, moved=moved, before=state.measures.value, last=following.theta - state.theta
+        )
+        final_failure = failed & state.fresh
+        return measured._replace(measures=measured.measures._replace(stalled=final_failure))
+
+
+def _finite(value: Scalar, gradient: Theta) -> Scalar:
+    return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+
+
+def _first_metric(problem: Problem, theta: Theta) -> Theta:
+    """Return |H|^-1 at theta for few parameters, with eigenvalues of the scaled Hessian made positive; else ones."""
+    size = theta.size
+    if size > EXACT_START or size == 0:
+        return jnp.ones(size, theta.dtype)
+    hessian = jax.hessian(problem.objective)(theta)
+    diagonal = jnp.abs(jnp.diagonal(hessian))
+    scale = jnp.sqrt(jnp.where(diagonal > 0, diagonal, jnp.max(diagonal, initial=0.0) + (jnp.max(diagonal) == 0)))
+    values, vectors = jnp.linalg.eigh(hessian / jnp.outer(scale, scale))
+    # An indefinite Hessian still knows the scales: its magnitude is a metric. Tiny eigenvalues are rounding.
+    positive = jnp.maximum(jnp.abs(values), 1e-12 * jnp.max(jnp.abs(values)))
+    half = vectors / jnp.sqrt(positive) / scale[:, None]
+    metric = half @ half.T
+    return jnp.where(jnp.all(jnp.isfinite(metric)), metric, jnp.eye(size, dtype=theta.dtype))
+
+
+def _movable(problem: Problem, theta: Theta, gradient: Theta) -> Scalar:
+    """Return which parameters are not pressed against a bound by the gradient, shape (free,)."""
+    return ~(((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0)))
+
+
+def _inverse_curvature(state: CurvatureState, movable: Scalar) -> Theta:
+    """Return H g over the movable parameters, by the two-loop recursion from the newest pair to the oldest and back."""
+    masked = state._replace(
+        steps=jnp.where(movable, state.steps, 0.0), slopes=jnp.where(movable, state.slopes, 0.0)
+    )
+    # Cutting a pair down to the movable parameters may cost it its positive curvature: such a pair is passed over.
+    products = jnp.sum(masked.steps * masked.slopes, axis=1)
+    usable = (state.curvatures > 0) & (products > 1e-14 * jnp.abs(state.curvatures))
+    weights = jnp.where(usable, 1.0 / jnp.where(usable, products, 1.0), 0.0)
+
+    def downwards(q: Theta, pair: tuple[Theta, Theta, Scalar]) -> tuple[Theta, Scalar]:
+        step, slope, weight = pair
+        alpha = weight * jnp.vdot(step, q)
+        return q - alpha * slope, alpha
+
+    pairs = (masked.steps, masked.slopes, weights)
+    q, alphas = lax.scan(downwards, jnp.where(movable, state.gradient, 0.0), pairs, reverse=True)
+    r = _apply_metric(state.metric, q, movable) * _metric_scale(state, masked, usable, movable)
+
+    def upwards(r: Theta, pair: tuple[Theta, Theta, Scalar, Scalar]) -> tuple[Theta, None]:
+        step, slope, weight, alpha = pair
+        return r + step * (alpha - weight * jnp.vdot(slope, r)), None
+
+    return lax.scan(upwards, r, (*pairs, alphas))[0]
+
+
+def _apply_metric(metric: Theta, vector: Theta, movable: Scalar) -> Theta:
+    product = metric @ vector if metric.ndim == 2 else metric * vector
+    return jnp.where(movable, product, 0.0)
+
+
+def _metric_scale(state: CurvatureState, masked: CurvatureState, usable: Scalar, movable: Scalar) -> Scalar:
+    """Return s'y / y'My of the newest pair, which scales the metric M to the curvature last seen; 1 before any."""
+    slope = masked.slopes[-1]
+    length = jnp.vdot(slope, _apply_metric(state.metric, slope, movable))
+    known = usable[-1] & (length > 0)
+    return jnp.where(known, jnp.vdot(masked.steps[-1], slope) / jnp.where(known, length, 1.0), 1.0)
+
+
+def _first_length(state: CurvatureState, direction: Theta) -> Scalar:
+    """Return 1, but a cautious length where nothing is known of the scale: a move by the size of theta, or by one."""
+    if state.metric.ndim == 2:
+        return jnp.ones((), direction.dtype)
+    known = jnp.any(state.curvatures > 0)
+    size = jnp.maximum(jnp.linalg.norm(state.theta), 1.0) * 0.1
+    return jnp.where(known, 1.0, jnp.minimum(1.0, size / jnp.linalg.norm(direction)))
+
+
+def _remember(state: CurvatureState, point: LinePoint) -> CurvatureState:
+    """Return the state at `point`, with the newest pair if its curvature is positive."""
+    step, slope = point.theta - state.theta, point.gradient - state.gradient
+    product = jnp.vdot(step, slope)
+    positive = product > 1e-16 * jnp.linalg.norm(step) * jnp.linalg.norm(slope)
+    shifted = state._replace(
+        steps=jnp.concatenate([state.steps[1:], step[None]]),
+        slopes=jnp.concatenate([state.slopes[1:], slope[None]]),
+        curvatures=jnp.concatenate([state.curvatures[1:], product[None]]),
+    )
+    kept = CurvatureState(*jax.tree.map(lambda a, b: jnp.where(positive, a, b), tuple(shifted), tuple(state)))
+    return kept._replace(
+        theta=point.theta,
+        gradient=point.gradient,
+        measures=state.measures._replace(value=point.value),
+        largest=jnp.maximum(state.largest, jnp.abs(point.theta)),
+        fresh=jnp.zeros_like(state.fresh),
+    )
+
+
+def _measured(
+    problem: Problem, state: CurvatureState, *, moved: Scalar, before: Scalar, last: Theta
+) -> CurvatureState:
+    """Return the state with its measures.
+
+    The slope is judged in the learned metric H: sqrt(g'Hg / 2 |f|), the root of the share of the objective that a Newton
+    step would still remove, or the largest Newton step relative to its parameter, where the objective itself ends at zero.
+    """
+    value = state.measures.value
+    movable = _movable(problem, state.theta, state.gradient)
+    newton = _inverse_curvature(state, movable)
+    decrease = jnp.maximum(jnp.vdot(jnp.where(movable, state.gradient, 0.0), newton), 0.0) / 2
+    share = jnp.sqrt(decrease / jnp.where(value != 0, jnp.abs(value), jnp.inf))
+    share = jnp.where(value != 0, share, jnp.where(decrease == 0, 0.0, jnp.inf))
+    size = jnp.where(state.largest > 0, state.largest, 1.0)
+    remaining = jnp.max(jnp.abs(newton) / size, initial=0.0)
+    change = jnp.max(jnp.abs(last) / jnp.where(state.theta != 0, jnp.abs(state.theta), size), initial=0.0)
+    measures = state.measures._replace(
+        optimality=jnp.minimum(share, remaining),
+        value_change=jnp.where(moved, (before - value) / jnp.where(before != 0, jnp.abs(before), 1.0), jnp.nan),
+        theta_change=jnp.where(moved, jnp.maximum(change, remaining), jnp.nan),
+        moved=moved,
+        at_rounding=jnp.minimum(share, remaining) <= 1e-6,
+        finite=_finite(value, state.gradient),
+    )
+    return state._replace(measures=measures)

@@ -2,18 +2,237 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Optimizer
-from fitkit.types import Positive
+from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.stopping import Measures
+from fitkit.optimizers.subspace import GaussNewton, bend_step, damped_step, gauss_newton
+from fitkit.problem import Problem
+from fitkit.types import Positive, Theta
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+
+FORGETTING = 0.8
+"""The scale D follows falling column norms by this factor a step: never forgetting loses MGH10, forgetting at once BoxBOD."""
+BEND_LIMIT = 0.75
+"""A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
+POLISH_BELOW = 1e-4
+"""Relative offset below which differences of the objective are rounding, and the slope decides instead."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LeastSquaresState:
+    """A point of the search, its linearization, and the damping with which the next step starts."""
+
+    theta: Vector
+    point: Linearization
+    newton: GaussNewton
+    movable: NDArray[np.bool_]
+    """Parameters that are not held at a bound by the slope."""
+    scale: Vector
+    """The diagonal of D."""
+    largest: Vector
+    """The largest |theta_j| so far."""
+    damping: float
+    growth: float
+    """The factor of the damping at the next refusal."""
+    polishing: bool
+    """Whether undamped steps still shrink the slope."""
+    measures: Measures
+    evaluations: int
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt(Optimizer):
-    """Levenberg-Marquardt with geodesic acceleration: the choice for every loss of residuals."""
+    """Levenberg-Marquardt with geodesic acceleration: the choice for every loss of residuals.
+
+    Each step solves min |r + J v|² + damping |D v|² with exact Jacobians by QR, is bent by the second derivative of the
+    residuals along v, and stays within the bounds by projection.
+    """
 
     kind: Literal["lm"] = "lm"
     damping: Positive = 1e-3
     """The damping of the first step, relative to the squared column norms of the Jacobian."""
+    on_host: ClassVar[bool] = True
+
+    def init(self, problem: Problem, theta: Theta, seed: int) -> LeastSquaresState:
+        """Return the state at theta, shape (free,); the objective is evaluated once."""
+        import numpy as np
+
+        del seed
+        start = np.clip(np.asarray(theta, np.float64), np.asarray(problem.lower), np.asarray(problem.upper))
+        point = LeastSquares(problem).linearize(start)
+        return _state(
+            problem,
+            start,
+            point,
+            scale=np.where(point.column_norms > 0, point.column_norms, 1.0),
+            largest=np.abs(start),
+            damping=self.damping,
+            evaluations=1,
+        )
+
+    def step(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
+        """Return the state after one accepted step, or a stalled one where every length down to rounding was refused."""
+        if state.polishing:
+            polished = _polish(problem, state)
+            if polished is not None:
+                return polished
+            state = replace(state, polishing=False, evaluations=state.evaluations + 1)
+        return _descend(problem, state)
+
+
+def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
+    """Shorten the damped step until it lowers the objective as foretold."""
+    import numpy as np
+
+    squares = LeastSquares(problem)
+    lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
+    damping, growth, evaluations = state.damping, state.growth, state.evaluations
+    while True:
+        room = (lower - state.theta, upper - state.theta)
+        velocity = damped_step(state.point, state.scale, damping, state.movable, room)
+        if _relative(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
+            stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
+            return replace(state, measures=stalled, evaluations=evaluations)
+        trial = _bent(squares, state, velocity, damping, (lower, upper))
+        if trial is not None:
+            point = squares.linearize(trial)
+            evaluations += 1
+            ratio = _ratio(state.point, point, velocity)
+            if ratio > 1e-4:
+                softer = damping * max(1 / 3, 1 - (2 * min(ratio, 1e3) - 1) ** 3)
+                return _state(
+                    problem,
+                    trial,
+                    point,
+                    scale=np.maximum(FORGETTING * state.scale, point.column_norms),
+                    largest=np.maximum(state.largest, np.abs(trial)),
+                    damping=min(max(softer, 1e-16), 1e20),
+                    evaluations=evaluations,
+                    previous=state,
+                )
+        damping, growth = damping * growth, growth * 2
+
+
+def _bent(
+    squares: LeastSquares, state: LeastSquaresState, velocity: Vector, damping: float, box: tuple[Vector, Vector]
+) -> Vector | None:
+    """Return theta + v + a/2 inside the box, or None where the acceleration a is too long to trust."""
+    import numpy as np
+
+    bend = squares.bend(state.theta, velocity, state.point)
+    if not np.isfinite(bend).all():
+        return None
+    acceleration = bend_step(state.point, state.scale, damping, state.movable, bend)
+    if 2 * np.linalg.norm(state.scale * acceleration) > BEND_LIMIT * np.linalg.norm(state.scale * velocity):
+        return None
+    trial = np.clip(state.theta + velocity + acceleration / 2, *box)
+    return trial if (trial != state.theta).any() else None
+
+
+def _ratio(before: Linearization, after: Linearization, velocity: Vector) -> float:
+    """Return the actual over the foretold decrease; negative where the objective rose or is not finite."""
+    import numpy as np
+
+    linear = before.projected + before.factor @ velocity
+    foretold = float(before.projected @ before.projected - linear @ linear)
+    actual = before.sum_of_squares - after.sum_of_squares
+    if not after.finite or actual <= 0:
+        return -1.0
+    return actual / foretold if foretold > 0 and np.isfinite(foretold) else 1.0
+
+
+def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | None:
+    """Return the state after an undamped step, if the slope shrinks by it; None if it does not."""
+    import numpy as np
+
+    lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
+    trial = np.clip(state.theta + state.newton.step, lower, upper)
+    if (trial == state.theta).all():
+        return None
+    point = LeastSquares(problem).linearize(trial)
+    if not point.finite or point.sum_of_squares > state.point.sum_of_squares * (1 + 1e-9):
+        return None
+    polished = _state(
+        problem,
+        trial,
+        point,
+        scale=np.maximum(FORGETTING * state.scale, point.column_norms),
+        largest=np.maximum(state.largest, np.abs(trial)),
+        damping=state.damping,
+        evaluations=state.evaluations + 1,
+        previous=state,
+    )
+    return polished if polished.newton.offset <= 0.7 * state.newton.offset else None
+
+
+def _relative(step: Vector, theta: Vector, largest: Vector) -> float:
+    """Return the largest move relative to its parameter; where a parameter has always been zero any move counts as one."""
+    import numpy as np
+
+    size = np.where(theta != 0, np.abs(theta), largest)
+    moves = np.where(step == 0, 0.0, np.abs(step) / np.where(size > 0, size, np.abs(step) + (step == 0)))
+    return float(np.max(moves, initial=0.0))
+
+
+def _state(
+    problem: Problem,
+    theta: Vector,
+    point: Linearization,
+    *,
+    scale: Vector,
+    largest: Vector,
+    damping: float,
+    evaluations: int,
+    previous: LeastSquaresState | None = None,
+) -> LeastSquaresState:
+    """Return the state at theta with its measures.
+
+    The measures of change take the undamped step into account: a short step because of heavy damping is not convergence.
+    """
+    import numpy as np
+
+    if not point.finite:
+        nothing = gauss_newton(point, np.zeros(len(theta), bool))
+        unknown = Measures(point.sum_of_squares, np.nan, np.nan, np.nan, np.False_, np.False_, np.False_, np.False_)
+        movable = np.ones(len(theta), bool)
+        return LeastSquaresState(
+            theta=theta, point=point, newton=nothing, movable=movable, scale=scale, largest=largest, damping=damping,
+            growth=2.0, polishing=False, measures=unknown, evaluations=evaluations,
+        )  # fmt: skip
+    gradient = point.gradient
+    held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
+    newton = gauss_newton(point, ~held)
+    rows = len(LeastSquares(problem).rows)
+    sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
+    negligible = np.maximum(np.maximum(1e-6 * np.abs(theta), 1e-12 * largest), 1e-6 * sigma)
+    value_change = theta_change = np.nan
+    if previous is not None:
+        before = previous.point.sum_of_squares
+        value_change = max((before - point.sum_of_squares) / before, newton.offset**2)
+        moved = _relative(theta - previous.theta, theta, largest)
+        theta_change = max(moved, _relative(newton.step, theta, largest))
+    measures = Measures(
+        value=np.float64(point.sum_of_squares),
+        optimality=np.float64(point.cosines(~held)),
+        value_change=np.float64(value_change),
+        theta_change=np.float64(theta_change),
+        moved=np.bool_(previous is not None),
+        stalled=np.False_,
+        at_rounding=np.bool_((np.abs(newton.step) <= negligible).all()),
+        finite=np.True_,
+    )
+    polishing = newton.offset < POLISH_BELOW
+    return LeastSquaresState(
+        theta=theta, point=point, newton=newton, movable=~held, scale=scale, largest=largest, damping=damping,
+        growth=2.0, polishing=polishing, measures=measures, evaluations=evaluations,
+    )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from enum import IntEnum
+from typing import Any, NamedTuple, final
 
 from fitkit.component import Component
-from fitkit.types import Count, NonNegative, Positive, PositiveCount
+from fitkit.types import Count, NonNegative, Positive, PositiveCount, Scalar
 
 
 @final
@@ -20,7 +21,7 @@ class Stopping(Component):
     """Stop when the scale-free slope is at most this: the largest cosine between the residual and a column of its
     Jacobian, or, for other losses, the square root of the decrease still to be had relative to the objective."""
     ftol: NonNegative | None = None
-    """Stop when the loss can fall by at most this share."""
+    """Stop when the last step lowered the loss by at most this share."""
     xtol: NonNegative | None = None
     """Stop when no parameter moves by more than this share of itself."""
     time_limit: Positive | None = None
@@ -29,3 +30,94 @@ class Stopping(Component):
     """Stop after so many steps without a new lowest loss, and return to the lowest."""
     allow_flat: bool = False
     """Accept a minimum with a flat direction, along which parameters are not identified."""
+
+
+@final
+class Reason(IntEnum):
+    """Why a search ended; the names are those of `reason` in the result."""
+
+    RUNNING = 0
+    GRADIENT_SMALL = 1
+    STEP_SMALL = 2
+    LOSS_FLAT = 3
+    EPOCHS_DONE = 4
+    PATIENCE = 5
+    MAX_STEPS = 6
+    TIME_LIMIT = 7
+    STALLED = 8
+    NOT_FINITE = 9
+    ROSE = 10
+    NOT_IDENTIFIED = 11
+    INTERRUPTED = 12
+    RUNAWAY = 13
+    SADDLE = 14
+
+    @property
+    def word(self) -> str:
+        """The reason as the result spells it."""
+        return self.name.lower()
+
+
+class Measures(NamedTuple):
+    """What an optimizer says of its current point, in numbers without units.
+
+    Each is a scalar. NaN for `optimality`, `value_change` or `theta_change` means that it is not known at this step.
+    """
+
+    value: Scalar
+    """The objective."""
+    optimality: Scalar
+    """The scale-free slope that gtol is compared with."""
+    value_change: Scalar
+    """The decrease by the last step relative to the value."""
+    theta_change: Scalar
+    """The largest move of a parameter by the last step, relative to the parameter."""
+    moved: Scalar
+    """Whether the last step moved at all: a refused step has length zero and is not convergence."""
+    stalled: Scalar
+    """Whether no better point can be found from here."""
+    at_rounding: Scalar
+    """Whether what is left to improve lies below the rounding of the objective, where a stall is convergence."""
+    finite: Scalar
+    """Whether the objective and its slope are finite here."""
+
+
+class StopRule(NamedTuple):
+    """The numbers of `Stopping` with every default filled in; a negative tolerance never stops."""
+
+    gtol: float
+    ftol: float
+    xtol: float
+    max_steps: int
+    epochs: int
+    """Steps after which the run is complete, or -1."""
+    patience: int
+    """Steps without a new lowest value, or -1."""
+
+
+def judge(rule: StopRule, step: Any, since_best: Any, measures: Measures, xp: Any) -> Any:
+    """Return the `Reason` code at this step, an integer scalar.
+
+    Args:
+        rule: the numbers compared with.
+        step: how many steps were made.
+        since_best: how many of them since the lowest value.
+        measures: what the optimizer says of its point.
+        xp: numpy on the host, jax.numpy in a compiled loop.
+    """
+    m = measures
+    tests = (
+        (~m.finite, Reason.NOT_FINITE),
+        (m.optimality <= rule.gtol, Reason.GRADIENT_SMALL),
+        (m.moved & (m.theta_change <= rule.xtol), Reason.STEP_SMALL),
+        (m.moved & (m.value_change <= rule.ftol), Reason.LOSS_FLAT),
+        (m.stalled & m.at_rounding, Reason.STEP_SMALL),
+        (m.stalled, Reason.STALLED),
+        ((rule.patience >= 0) & (since_best >= rule.patience), Reason.PATIENCE),
+        ((rule.epochs >= 0) & (step >= rule.epochs), Reason.EPOCHS_DONE),
+        (step >= rule.max_steps, Reason.MAX_STEPS),
+    )
+    code = xp.asarray(int(Reason.RUNNING))
+    for test, reason in reversed(tests):
+        code = xp.where(test, int(reason), code)
+    return code

@@ -1,0 +1,110 @@
+"""The `fitkit` command: which commands there are, and how every way to fail reaches the shell."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import final
+
+import click
+
+from fitkit import __version__
+from fitkit.errors import ExitCode, FitkitError
+
+COMMANDS = {
+    "train": ("fitkit.cli.train", "Fit a config, report convergence, and save the run."),
+    "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
+    "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),
+    "schema": ("fitkit.cli.schema", "Print the JSON Schema of a config, for editors."),
+    "doctor": ("fitkit.cli.doctor", "Show versions, devices and limits of this machine."),
+}
+"""Each command's module and help line: a module is imported only when its command runs."""
+
+
+@final
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, imported; a stand-in with its help line while only help is wanted."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, help_line = COMMANDS[cmd_name]
+        if ctx.resilient_parsing or sys.argv[1:] in (["--help"], ["-h"], []):
+            return click.Command(cmd_name, short_help=help_line)
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name, or fail with the closest name."""
+        from fitkit.errors import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS) or "see `fitkit --help`"
+            ctx.fail(f"there is no command `{args[0]}`; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="fitkit %(version)s")
+def group() -> None:
+    """Fit models described in YAML, and report convergence with its evidence.
+
+    \b
+    fitkit train config.yaml        fit, report, save the run
+    fitkit validate config.yaml     check a config in a moment
+    """  # noqa: D301 - \b is click's mark for lines to keep
+
+
+def main() -> None:
+    """Run the command and leave with its exit code; whatever happens, no traceback reaches the user."""
+    try:
+        code = group.main(standalone_mode=False)
+    except FitkitError as error:
+        print(error.render(), file=sys.stderr)  # noqa: T201 - this is the command line
+        _leave(error.exit_code)
+    except click.exceptions.Exit as stop:
+        _leave(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        _leave(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        _leave(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has enough: a pipe into `head` is no mistake. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(ExitCode.SUCCESS)
+    except Exception as error:
+        _report_bug(error)
+        _leave(ExitCode.INTERNAL)
+    _leave(code if isinstance(code, int) else ExitCode.SUCCESS)
+
+
+def _leave(code: int) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(int(code))
+
+
+def _report_bug(error: Exception) -> None:
+    """Tell of a bug, and where its details were written."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="fitkit-bug-", suffix=".txt", delete=False) as stream:
+        traceback.print_exception(error, file=stream)
+    first = (str(error).splitlines() or [""])[0]
+    print(  # noqa: T201
+        f"internal error: {type(error).__name__}: {first}\n"
+        f"  = help: this is a bug in fitkit {__version__}, not in your config; please report it with {stream.name}",
+        file=sys.stderr,
+    )

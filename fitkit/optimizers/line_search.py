@@ -1,0 +1,100 @@
+"""A line search along a projected path, for compiled loops.
+
+It brackets by bisection and secants until the weak Wolfe conditions hold, which needs no assumption of smoothness, and
+accepts by the slope alone where differences of the objective have sunk into rounding.
+
+References: A. S. Lewis and M. L. Overton, Nonsmooth optimization via quasi-Newton methods, Mathematical Programming 141
+(2013); W. W. Hager and H. Zhang, A new conjugate gradient method with guaranteed descent and an efficient line search,
+SIAM Journal on Optimization 16 (2005), the approximate Wolfe conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fitkit.backend import jnp, lax
+from fitkit.types import Scalar, Theta
+
+SUFFICIENT = 1e-4
+"""The share of the decrease foretold by the slope that is enough."""
+FLATTER = 0.9
+"""The share of the slope at the start that may be left at the end."""
+MOST_TRIALS = 40
+
+
+class LinePoint(NamedTuple):
+    """A point of the path: where, how high, and the gradient there."""
+
+    theta: Theta
+    value: Scalar
+    gradient: Theta
+
+
+class _Bracket(NamedTuple):
+    length: Scalar
+    low: Scalar
+    low_slope: Scalar
+    high: Scalar
+    point: LinePoint
+    done: Scalar
+    trials: Scalar
+    best: LinePoint
+
+
+def search(
+    evaluate: Callable[[Theta], tuple[Scalar, Theta]],
+    project: Callable[[Theta], Theta],
+    start: LinePoint,
+    direction: Theta,
+    first_length: Scalar,
+) -> tuple[LinePoint, Scalar, Scalar]:
+    """Return the accepted point, whether it is better than `start`, and the number of evaluations.
+
+    Args:
+        evaluate: gives value and gradient at theta.
+        project: clips theta into the box; the path is project(theta + t direction).
+        start: the point the path leaves.
+        direction: of descent, shape (free,).
+        first_length: the t tried first.
+    """
+    slope = jnp.vdot(start.gradient, direction)
+    # The noise of a sum of rows: two values closer than this cannot be told apart.
+    noise = 10 * jnp.finfo(start.value.dtype).eps * jnp.abs(start.value)
+
+    def trial(bracket: _Bracket) -> _Bracket:
+        theta = project(start.theta + bracket.length * direction)
+        value, gradient = evaluate(theta)
+        point = LinePoint(theta, value, gradient)
+        foretold = jnp.vdot(start.gradient, theta - start.theta)
+        # On the wall the path no longer follows the direction: its slope is that of the components still moving.
+        moving = theta == start.theta + bracket.length * direction
+        here = jnp.vdot(gradient, jnp.where(moving, direction, 0.0))
+        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+        falls = finite & (value <= start.value + SUFFICIENT * foretold)
+        level = finite & (value <= start.value + noise) & (here <= (2 * SUFFICIENT - 1) * slope) & (foretold <= 0)
+        enough = falls | level
+        flat = here >= FLATTER * slope
+        low = jnp.where(enough & ~flat, bracket.length, bracket.low)
+        low_slope = jnp.where(enough & ~flat, here, bracket.low_slope)
+        high = jnp.where(enough, bracket.high, bracket.length)
+        secant = low + (high - low) * low_slope / (low_slope - here)
+        inside = jnp.isfinite(secant) & (secant > low + 0.1 * (high - low)) & (secant < high - 0.1 * (high - low))
+        usable = inside & finite & ~enough & (here > 0)
+        within = jnp.where(usable, secant, 0.5 * (low + high))
+        wall = enough & ~flat & (jnp.sum(moving & (direction != 0)) == 0)
+        length = jnp.where(jnp.isinf(high), 4 * bracket.length, within)
+        better = enough & (value < bracket.best.value + noise)
+        best = LinePoint(*(jnp.where(better, new, old) for new, old in zip(point, bracket.best, strict=True)))
+        return _Bracket(length, low, low_slope, high, point, (enough & flat) | wall, bracket.trials + 1, best)
+
+    def unfinished(bracket: _Bracket) -> Scalar:
+        narrow = jnp.isfinite(bracket.high) & (bracket.high - bracket.low <= 1e-16 * bracket.high)
+        return ~bracket.done & (bracket.trials < MOST_TRIALS) & ~narrow
+
+    zero, infinity = jnp.zeros_like(first_length), jnp.full_like(first_length, jnp.inf)
+    opening = _Bracket(first_length, zero, slope, infinity, start, jnp.asarray(False), jnp.asarray(0), start)  # noqa: FBT003
+    final = lax.while_loop(unfinished, trial, opening)
+    # Without both conditions the lowest point that fell enough is still progress.
+    accepted = LinePoint(*(jnp.where(final.done, a, b) for a, b in zip(final.point, final.best, strict=True)))
+    return accepted, final.done | jnp.any(final.best.theta != start.theta), final.trials

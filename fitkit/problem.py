@@ -1,0 +1,217 @@
+"""The problem: a model, a loss, rows and parameters, as one objective of a flat vector theta.
+
+This is the only translator between named parameters and theta. A problem is a pytree: data and numbers are traced, names
+and formulas are its structure, so problems of one structure share one compilation. It is rows plus penalties,
+
+    objective(theta) = sum_i w_i cost_i(theta) / sum_i w_i  +  l2/2 sum_j v_j²  +  l1 sum_j |v_j|,
+
+and every sum over rows goes through `weighted_mean`, so that batches, chunks and padding (a row repeated with weight 0)
+need no second version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, final, get_type_hints
+
+from fitkit.backend import jax, jnp
+from fitkit.component import Component
+from fitkit.expressions import Expression, TextComparison, to_jax
+from fitkit.losses import LOSSES, Fitted, Loss, ResidualLoss
+from fitkit.models import MODELS, Model
+from fitkit.parameters import Layout
+from fitkit.regularization import Regularization
+from fitkit.types import Rows, Scalar, Theta, Values
+
+
+class ShapeMismatchError(ValueError):
+    """A model returned something else than one number per row."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RowData:
+    """The rows: inputs by name (or by comparison of a text column), target, standard errors and weights, all (rows,)."""
+
+    inputs: Mapping[str | TextComparison, Rows]
+    target: Rows
+    sigma: Rows | None
+    weight: Rows
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.target.shape[0])
+
+    def take(self, index: Any) -> RowData:
+        """Return the rows at `index` (a slice or an array of row numbers)."""
+        return RowData(
+            inputs={key: column[index] for key, column in self.inputs.items()},
+            target=self.target[index],
+            sigma=None if self.sigma is None else self.sigma[index],
+            weight=self.weight[index],
+        )
+
+
+def weighted_mean(costs: Rows, weight: Rows, total: Scalar) -> Scalar:
+    """Return sum_i w_i c_i / total; a row of weight zero counts for nothing even where its cost is not finite."""
+    return jnp.sum(jnp.where(weight > 0, weight * costs, 0.0)) / total
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """An objective of theta, shape (free,), with its bounds; `rows` and `model` are None for a pure objective."""
+
+    layout: Layout
+    held: Values
+    """Parameters that do not move, by name."""
+    lower: Theta
+    upper: Theta
+    rows: RowData | None = None
+    total_weight: Scalar | float = 1.0
+    model: Model | None = None
+    loss: Loss | None = None
+    expression: Expression | None = None
+    """The pure objective of `minimize`, instead of rows, model and loss."""
+    regularization: Regularization = Regularization()  # noqa: RUF009 - frozen
+
+    # -- names and numbers ------------------------------------------------------------------------------------------------
+
+    def values(self, theta: Theta) -> Values:
+        """Return every parameter by name in the user's units, in the order of the layout."""
+        found: Values = dict(self.held)
+        for index, name in enumerate(self.layout.free):
+            found[name] = jnp.exp(theta[index]) if name in self.layout.logarithmic else theta[index]
+        for name, formula in self.layout.tied:
+            found[name] = to_jax(formula)(found)
+        return {name: found[name] for name in self.layout.names}
+
+    @property
+    def penalized(self) -> tuple[str, ...]:
+        """The free parameters that regularization acts on."""
+        among = None if self.model is None else self.model.penalized
+        return tuple(name for name in self.layout.free if among is None or name in among)
+
+    @property
+    def least_squares(self) -> bool:
+        """Whether the objective is a sum of squares that `row_residuals` and `penalty_residuals` give."""
+        return isinstance(self.loss, ResidualLoss) and self.regularization.l1 == 0
+
+    # -- rows -------------------------------------------------------------------------------------------------------------
+
+    def fitted(self, theta: Theta, rows: RowData) -> Fitted:
+        """Return predictions beside observations.
+
+        Raises:
+            ShapeMismatchError: the model does not return one number per row; nothing is ever broadcast over rows.
+        """
+        model = self._model()
+        values = self.values(theta)
+        prediction = jnp.asarray(model.predict(values, rows.inputs))
+        if prediction.shape == () and model.may_be_constant:
+            prediction = jnp.broadcast_to(prediction, rows.target.shape)
+        if prediction.shape != rows.target.shape:
+            raise ShapeMismatchError(
+                f"the model returns an array of shape {prediction.shape} where the target has shape {rows.target.shape}"
+            )
+        return Fitted(prediction=prediction, target=rows.target, sigma=rows.sigma, values=values, inputs=rows.inputs)
+
+    def row_costs(self, theta: Theta, rows: RowData) -> Rows:
+        """Return the loss of each row, shape (rows,)."""
+        return self._loss().cost(self.fitted(theta, rows))
+
+    def row_residuals(self, theta: Theta, rows: RowData) -> Rows:
+        """Return residuals r_i sqrt(w_i / sum w), shape (rows,), whose squares sum to the rows' part of the objective."""
+        loss = self._loss()
+        if not isinstance(loss, ResidualLoss):
+            raise TypeError(f"{loss.kind} has no residuals")
+        scale = jnp.sqrt(rows.weight / self.total_weight)
+        return jnp.where(rows.weight > 0, scale * loss.residual(self.fitted(theta, rows)), 0.0)
+
+    # -- penalties and the objective --------------------------------------------------------------------------------------
+
+    def penalty_residuals(self, theta: Theta) -> Rows:
+        """Return sqrt(l2/2) v_j for the penalized parameters, shape (penalized,): the penalties as further residuals."""
+        values = self.values(theta)
+        return jnp.sqrt(self.regularization.l2 / 2) * jnp.stack([values[name] for name in self.penalized])
+
+    def smooth_penalties(self, theta: Theta) -> Scalar:
+        """Return l2/2 sum_j v_j²."""
+        values = self.values(theta)
+        return sum((self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype))
+
+    def smooth_objective(self, theta: Theta, rows: RowData | None, total: Scalar | float) -> Scalar:
+        """Return the objective over `rows`, of total weight `total`, without the l1 penalty that proximal steps handle."""
+        if self.expression is not None or rows is None:
+            return self._pure(theta) + self.smooth_penalties(theta)
+        return weighted_mean(self.row_costs(theta, rows), rows.weight, jnp.asarray(total)) + self.smooth_penalties(theta)
+
+    def objective(self, theta: Theta) -> Scalar:
+        """Return the whole objective at theta."""
+        values = self.values(theta)
+        absolute = sum((jnp.abs(values[name]) for name in self.penalized), jnp.zeros((), theta.dtype))
+        return self.smooth_objective(theta, self.rows, self.total_weight) + self.regularization.l1 * absolute
+
+    def with_rows(self, rows: RowData) -> Problem:
+        """Return the same problem over other rows."""
+        return replace(self, rows=rows)
+
+    def _pure(self, theta: Theta) -> Scalar:
+        if self.expression is None:
+            raise AssertionError("a problem has rows or an expression")
+        return jnp.asarray(to_jax(self.expression)(self.values(theta)), theta.dtype)
+
+    def _model(self) -> Model:
+        if self.model is None:
+            raise AssertionError("a pure objective has no model")
+        return self.model
+
+    def _loss(self) -> Loss:
+        if self.loss is None:
+            raise AssertionError("a pure objective has no loss")
+        return self.loss
+
+
+# -- pytrees: what is traced and what is structure ----------------------------------------------------------------------------
+
+
+@cache
+def register_pytrees(*more: type[Component]) -> None:
+    """Teach JAX which parts of problems, models, losses and `more` components are traced; does nothing the second time."""
+    for cls in (Regularization, *MODELS, *LOSSES, *more):
+        _register(cls, traced=_numbers(cls))
+    _register(Problem, traced=("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization"))
+    jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
+
+
+def _numbers(cls: type) -> tuple[str, ...]:
+    """Return the fields that hold real numbers: they are traced, so that a sweep over them compiles once."""
+    hints = get_type_hints(cls)
+    return tuple(f.name for f in fields(cls) if hints[f.name] in (float, float | None))
+
+
+def _register(cls: type, traced: tuple[str, ...]) -> None:
+    structure = tuple(f.name for f in fields(cls) if f.name not in traced)
+
+    def flatten(instance: object) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return tuple(getattr(instance, name) for name in traced), tuple(getattr(instance, name) for name in structure)
+
+    def unflatten(constant: tuple[Any, ...], leaves: tuple[Any, ...]) -> object:
+        instance = object.__new__(cls)  # leaves may be tracers or placeholders, which construction would check
+        for name, value in zip(traced + structure, (*leaves, *constant), strict=True):
+            object.__setattr__(instance, name, value)
+        return instance
+
+    jax.tree_util.register_pytree_node(cls, flatten, unflatten)
+
+
+def _flatten_rows(rows: RowData) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    keys = tuple(sorted(rows.inputs, key=str))
+    return (*(rows.inputs[key] for key in keys), rows.target, rows.sigma, rows.weight), keys
+
+
+def _unflatten_rows(keys: tuple[Any, ...], leaves: tuple[Any, ...]) -> RowData:
+    *inputs, target, sigma, weight = leaves
+    return RowData(inputs=dict(zip(keys, inputs, strict=True)), target=target, sigma=sigma, weight=weight)

@@ -1,0 +1,59 @@
+"""Progress: a live line on a terminal, a plain line every few seconds in a log, nothing for what ends at once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TextIO, final
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+QUIET_SECONDS = 0.5
+"""Fits that end within this time show no progress."""
+LIVE_SECONDS = 0.1
+LOG_SECONDS = 5.0
+
+
+@final
+class Progress:
+    """Shows the rows of a search on standard error while it runs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._began = time.monotonic()
+        self._next = self._began + (QUIET_SECONDS if self._terminal else LOG_SECONDS)
+        self._live: Live | None = None
+
+    def show(self, row: Any) -> None:
+        """Show a row of the history, if it is time to.
+
+        Args:
+            row: has step, loss, optimality and change.
+        """
+        now = time.monotonic()
+        if now < self._next:
+            return
+        slope = f"  slope {row.optimality:.1e}" if row.optimality == row.optimality else ""
+        line = f"step {row.step}  loss {row.loss:.6g}{slope}  {now - self._began:.1f} s"
+        if self._terminal:
+            self._next = now + LIVE_SECONDS
+            self._screen().update(line, refresh=True)
+        else:
+            self._next = now + LOG_SECONDS
+            print(line, file=self._stream, flush=True)  # noqa: T201 - a line of a log
+
+    def close(self) -> None:
+        """Take the live line off the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _screen(self) -> Live:
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
+            self._live.start()
+        return self._live

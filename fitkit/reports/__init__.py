@@ -1,0 +1,1 @@
+"""Reports: pure functions of a result, and nothing that they print is computed anywhere else."""

@@ -1,0 +1,230 @@
+"""A result as text for a person, in the order in which a careful colleague would tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from fitkit.result import FittedParameter, Result, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+STYLES = {
+    Status.CONVERGED: "bold green",
+    Status.COMPLETED: "bold green",
+    Status.INTERRUPTED: "bold yellow",
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TextStyle:
+    """How the text may look."""
+
+    width: int = 80
+    color: bool = False
+    unicode: bool = True
+    verbose: bool = False
+
+
+def render(result: Result, style: TextStyle) -> str:
+    """Return the report, lines of at most `style.width` columns."""
+    import io
+
+    from rich.console import Console
+
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=style.width,
+        force_terminal=style.color,
+        color_system="standard" if style.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    _print(console, result, style)
+    lines = (line.rstrip() for line in buffer.getvalue().splitlines())
+    return "\n".join(lines)
+
+
+def _print(console: Console, result: Result, style: TextStyle) -> None:
+    console.print(result.message, style=STYLES.get(result.status, "bold red"))
+    if result.parameters:
+        console.print()
+        console.print(_parameters(result))
+    console.print()
+    facts = [*_loss(result, style), *_fit(result, style), *_errors(result, style), *_time(result)]
+    console.print(_facts(facts))
+    if style.verbose:
+        _print_more(console, result)
+    for warning in result.warnings:
+        console.print(_hanging("warning:", warning, "yellow"))
+
+
+def _hanging(label: str, text: str, label_style: str = "") -> RenderableType:
+    """Return a label with its text beside it, later lines indented under the first."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True, style=label_style)
+    grid.add_column(overflow="fold")
+    grid.add_row(label, text)
+    return grid
+
+
+def _facts(facts: list[tuple[str, str]]) -> RenderableType:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for label, text in facts:
+        grid.add_row(label, text)
+    return grid
+
+
+# -- the parameter table ----------------------------------------------------------------------------------------------------
+
+
+def _parameters(result: Result) -> RenderableType:
+    from rich.table import Table
+
+    level = None if result.uncertainty is None else result.uncertainty.level
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    rows = result.parameters
+    table.add_column("parameter", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    errors = any(p.error is not None for p in rows.values())
+    bounds = any(p.min is not None or p.max is not None for p in rows.values())
+    notes = any(p.flags for p in rows.values())
+    if errors:
+        table.add_column("error", justify="right", no_wrap=True)
+        table.add_column(f"{100 * (level or 0):g} % interval", overflow="fold")
+    if bounds:
+        table.add_column("bounds", overflow="fold")
+    if notes:
+        table.add_column("notes", overflow="fold")
+    for name, parameter in rows.items():
+        cells = [name, _significant(parameter.value, 8)]
+        if errors:
+            cells += [_significant(parameter.error, 4), _interval(parameter.interval)]
+        if bounds:
+            cells.append(_bounds(parameter))
+        if notes:
+            cells.append(_notes(parameter))
+        table.add_row(*cells)
+    return table
+
+
+def _significant(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.5g}, {interval[1]:.5g}]"
+
+
+def _bounds(parameter: FittedParameter) -> str:
+    if parameter.min is None and parameter.max is None:
+        return ""
+    if parameter.max is None:
+        return f">= {parameter.min:g}"
+    if parameter.min is None:
+        return f"<= {parameter.max:g}"
+    return f"{parameter.min:g} .. {parameter.max:g}"
+
+
+def _notes(parameter: FittedParameter) -> str:
+    words = {"at_bound": "at its bound", "not_identified": "not identified"}
+    return ", ".join(
+        f"= {parameter.tied}" if flag == "tied" else words.get(flag, flag) for flag in parameter.flags
+    )
+
+
+# -- the facts --------------------------------------------------------------------------------------------------------------
+
+
+def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
+    arrow = "→" if style.unicode else "->"
+    facts = []
+    if result.loss is not None:
+        initial, final = (_significant(x, 8) or "not finite" for x in (result.loss.initial, result.loss.final))
+        facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind})"))
+    if result.optimizer is not None:
+        why = f", chosen for {result.optimizer['why']}" if "why" in result.optimizer else ""
+        work = f"{result.steps} steps, {result.evaluations} evaluations" if result.steps != 1 else "1 step"
+        facts.append(("search", f"{result.optimizer['kind']}{why}: {work}"))
+    return facts
+
+
+def _fit(result: Result, style: TextStyle) -> list[tuple[str, str]]:
+    fit = result.fit
+    if fit is None or fit.rows is None:
+        return []
+    facts = [("data", f"{fit.rows} rows, {fit.free_parameters} free parameters, {fit.dof} degrees of freedom")]
+    quality = []
+    if fit.chi_square is not None:
+        reduced = "" if fit.reduced_chi_square is None else f", reduced {fit.reduced_chi_square:.5g}"
+        quality.append(f"chi-square {fit.chi_square:.7g}{reduced}")
+    elif fit.rss is not None:
+        quality.append(f"residual sum of squares {fit.rss:.7g}")
+    if fit.r_squared is not None:
+        quality.append(f"{'R²' if style.unicode else 'R squared'} {fit.r_squared:.7g}")
+    if quality:
+        facts.append(("fit", ", ".join(quality)))
+    return facts
+
+
+def _errors(result: Result, style: TextStyle) -> list[tuple[str, str]]:
+    uncertainty = result.uncertainty
+    if uncertainty is None or uncertainty.kind == "none":
+        return []
+    facts = [("errors", f"{uncertainty.status}: {uncertainty.message}")]
+    matrix = uncertainty.correlation
+    if matrix is not None and not style.verbose:
+        names = uncertainty.names
+        pairs = [(abs(matrix[i, j]), i, j) for i in range(len(names)) for j in range(i) if abs(matrix[i, j]) > 0.9]
+        if pairs:
+            strongest = sorted(pairs, reverse=True)[:3]
+            shown = ", ".join(f"{names[j]} {names[i]} {matrix[i, j]:+.4f}" for _, i, j in strongest)
+            more = f", {len(pairs) - 3} more above 0.9" if len(pairs) > 3 else ""
+            facts.append(("correlation", shown + more))
+    return facts
+
+
+def _time(result: Result) -> list[tuple[str, str]]:
+    seconds = result.seconds
+    if seconds is None:
+        return []
+    text = f"{seconds.total:.2f} s, of which {seconds.compile:.2f} s compiling and {seconds.run:.3f} s running"
+    return [("time", text)]
+
+
+def _print_more(console: Console, result: Result) -> None:
+    """Print the whole correlation matrix, the evidence and the provenance."""
+    from rich.table import Table
+
+    uncertainty, evidence = result.uncertainty, result.evidence
+    if uncertainty is not None and uncertainty.correlation is not None:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, title_justify="left")
+        table.add_column("correlation", overflow="fold")
+        for name in uncertainty.names:
+            table.add_column(name, justify="right", overflow="fold")
+        for index, name in enumerate(uncertainty.names):
+            table.add_row(name, *(f"{x:+.4f}" for x in uncertainty.correlation[index, : index + 1]))
+        console.print()
+        console.print(table)
+    facts = []
+    if evidence is not None:
+        facts += [
+            ("optimality", _significant(evidence.optimality, 3)),
+            ("smallest eigenvalue", _significant(evidence.smallest_eigenvalue, 3)),
+            ("condition", _significant(evidence.condition, 3)),
+            ("minimum", evidence.minimum or ""),
+        ]
+    facts += [(key, str(value)) for key, value in result.provenance.items() if value is not None]
+    console.print()
+    console.print(_facts(facts))

@@ -1,0 +1,146 @@
+"""The result of a fit: a value that reports are functions of, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from fitkit.errors import Diagnostic, ExitCode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@final
+class Status(StrEnum):
+    """How a fit ended."""
+
+    CONVERGED = "converged"
+    COMPLETED = "completed"
+    NOT_CONVERGED = "not_converged"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns for this status; a failed run returns what its error says."""
+        return {
+            Status.NOT_CONVERGED: ExitCode.NOT_CONVERGED,
+            Status.DIVERGED: ExitCode.DIVERGED,
+            Status.FAILED: ExitCode.INTERNAL,
+            Status.INTERRUPTED: ExitCode.INTERRUPTED,
+        }.get(self, ExitCode.SUCCESS)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FittedParameter:
+    """One line of the parameter table. Numbers that do not exist are None."""
+
+    value: float
+    error: float | None = None
+    """The standard error."""
+    interval: tuple[float, float] | None = None
+    start: float | None = None
+    min: float | None = None
+    max: float | None = None
+    fixed: bool = False
+    tied: str | None = None
+    """The formula that gives the value."""
+    digits: float | None = None
+    flags: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LossSummary:
+    """The objective at both ends of the search."""
+
+    kind: str
+    initial: float | None
+    final: float | None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FitSummary:
+    """Goodness of fit; None where it means nothing."""
+
+    rows: int | None
+    free_parameters: int
+    dof: int | None = None
+    rss: float | None = None
+    """The weighted sum of squared residuals, in the target's units squared."""
+    chi_square: float | None = None
+    reduced_chi_square: float | None = None
+    r_squared: float | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSummary:
+    """The evidence of convergence; see `fitkit.evidence`."""
+
+    optimality: float | None
+    smallest_eigenvalue: float | None
+    condition: float | None
+    minimum: str | None
+    flat: tuple[tuple[str, ...], ...] = ()
+    """For each flat direction, the parameters that take part in it."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class UncertaintySummary:
+    """How the error bars were made, and how far they can be trusted."""
+
+    kind: str
+    status: Literal["accurate", "approximate", "unavailable"]
+    message: str | None
+    """What they are made of, or why there are none."""
+    level: float | None
+    names: tuple[str, ...] = ()
+    """The parameters of the correlation matrix, in its order."""
+    correlation: NDArray[np.float64] | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Where the time went."""
+
+    compile: float
+    run: float
+    total: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Everything that is known at the end of a run; a failed run has what there is."""
+
+    name: str | None
+    path: str
+    status: Status
+    exit_code: int
+    reason: str
+    message: str
+    """One sentence."""
+    errors: tuple[Diagnostic, ...] = ()
+    parameters: dict[str, FittedParameter] = field(default_factory=dict)
+    loss: LossSummary | None = None
+    fit: FitSummary | None = None
+    evidence: EvidenceSummary | None = None
+    uncertainty: UncertaintySummary | None = None
+    optimizer: dict[str, Any] | None = None
+    """Its YAML as used, `kind` first, and `why` where fitkit chose it."""
+    steps: int | None = None
+    evaluations: int | None = None
+    seconds: Seconds | None = None
+    warnings: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    """The config as understood, with its defaults."""
+    provenance: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What a person starts: a fit, from its config to its saved run."""

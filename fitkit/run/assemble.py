@@ -1,0 +1,329 @@
+"""From a config to a problem: the table is read, names find their roles, and everything becomes arrays."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, final
+
+from fitkit.backend import jax
+from fitkit.config import Config, ConfigSource, Roles, check_names
+from fitkit.errors import ConfigError, DataError, Diagnostic
+from fitkit.expressions import Expression, TextComparison, to_numpy
+from fitkit.losses import Loss, ResidualLoss
+from fitkit.losses.poisson import Poisson
+from fitkit.models import FormulaModel, Model, PythonModel
+from fitkit.models.python import describe
+from fitkit.parameters import Layout, Parameter, order_ties
+from fitkit.problem import Problem, RowData, ShapeMismatchError, register_pytrees
+from fitkit.readers import Table, read_table, row_weights, standard_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """A problem ready to be solved, and what a report needs beside it."""
+
+    problem: Problem
+    start: Vector
+    """Theta at the start, shape (free,)."""
+    parameters: dict[str, Parameter]
+    """All parameters in the order of every table, with their starts filled in."""
+    unused: frozenset[str]
+    table: Table | None
+    target: str | None
+    """The left side, as written."""
+
+
+def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None = None) -> Assembled:
+    """Return the problem that a config describes.
+
+    Raises:
+        ConfigError: a name has no role, or Python code is asked for without permission or fails.
+        DataError: the table cannot be read or fitted.
+    """
+    config = source.config
+    dtype = "float32" if config.precision == "float32" else "float64"
+    if config.data is None or config.model is None:
+        roles = check_names(source, ())
+        parameters = dict(config.parameters)
+        parts = _parameter_parts(parameters, roles, dtype)
+        problem = Problem(**parts.fields, expression=config.minimize, regularization=config.regularization)
+        return _registered(Assembled(
+            problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=None, target=None
+        ))  # fmt: skip
+    model = _loaded(source, config.model, allow_python=allow_python)
+    table, roles = _read(source, stdin)
+    parameters = _with_defaults(config, model)
+    parts = _parameter_parts(parameters, roles, dtype)
+    loss = _linked(config.loss, model)
+    rows, total = _rows(source, config, table, roles, model, loss, dtype)
+    _enough_rows(config, loss, rows, parts, table)
+    problem = Problem(
+        **parts.fields, rows=rows, total_weight=total, model=model, loss=loss, regularization=config.regularization
+    )
+    target = model.formula.target.source if isinstance(model, FormulaModel) else _target_name(model)
+    assembled = _registered(Assembled(
+        problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
+    ))  # fmt: skip
+    _try_python(source, assembled)
+    return assembled
+
+
+def _registered(assembled: Assembled) -> Assembled:
+    register_pytrees()
+    return assembled
+
+
+# -- the table --------------------------------------------------------------------------------------------------------------
+
+
+def _read(source: ConfigSource, stdin: BinaryIO | None) -> tuple[Table, Roles]:
+    """Read the columns in use; which those are is known once the names of all columns are."""
+    data = source.config.data
+    if data is None:
+        raise AssertionError("a pure objective has no table")
+    found: list[Roles] = []
+
+    def used(names: tuple[str, ...]) -> tuple[str, ...]:
+        found.append(check_names(source, names))
+        return found[-1].table_columns
+
+    table = read_table(data, source.base, used, source.where, stdin)
+    return table, found[-1]
+
+
+def _target_name(model: Model) -> str:
+    return str(getattr(model, "target"))  # noqa: B009 - every model but a formula names its target column
+
+
+def _rows(
+    source: ConfigSource, config: Config, table: Table, roles: Roles, model: Model, loss: Loss, dtype: str
+) -> tuple[RowData, Any]:
+    """Return the rows on the device, and the sum of their weights."""
+    import numpy as np
+
+    data = config.data
+    if data is None:
+        raise AssertionError("rows come from a table")
+    formulas = [model.formula.prediction] if isinstance(model, FormulaModel) else []
+    formulas += [part for part in (getattr(loss, "expression", None),) if isinstance(part, Expression)]
+    computed = frozenset(model.inputs_used or ()).union(*(formula.names for formula in formulas))
+    inputs: dict[str | TextComparison, Any] = {name: table.numeric(name) for name in roles.inputs if name in computed}
+    inputs |= text_columns(formulas, table)
+    target = _target(source, model, table)
+    _check_target(loss, target, table, model)
+    sigma, weight = standard_errors(data, table), row_weights(data, table)
+    weight = np.ones(len(table)) if weight is None else weight
+    put = _device_put(dtype)
+    rows = RowData(
+        inputs={name: put(column) for name, column in inputs.items()},
+        target=put(target),
+        sigma=None if sigma is None else put(sigma),
+        weight=put(weight),
+    )
+    return rows, np.asarray(weight.sum(), dtype)
+
+
+def _device_put(dtype: str) -> Any:
+    import numpy as np
+
+    def put(column: Any) -> Any:
+        return jax.device_put(np.asarray(column, dtype))
+
+    return put
+
+
+def text_columns(formulas: list[Expression], table: Table) -> dict[TextComparison, Any]:
+    """Return 1 where a text column equals (or, for !=, differs from) its text and 0 elsewhere, shape (rows,) each."""
+    import numpy as np
+
+    found: dict[TextComparison, Any] = {}
+    for comparison in (c for formula in formulas for c in formula.text_comparisons):
+        same = np.asarray([entry == comparison.value for entry in table.text(comparison.column)], bool)
+        found[comparison] = np.asarray(same if comparison.operator == "==" else ~same, np.float64)
+    return found
+
+
+def _target(source: ConfigSource, model: Model, table: Table) -> Vector:
+    """Return the target, shape (rows,): a column, or a formula's left side."""
+    import numpy as np
+
+    if not isinstance(model, FormulaModel):
+        return table.numeric(_target_name(model))
+    left: Expression = model.formula.target
+    names = sorted(left.names & set(table.names))
+    environment: dict[Any, Any] = {name: table.numeric(name) for name in names} | text_columns([left], table)
+    target = np.broadcast_to(np.asarray(to_numpy(left)(environment), np.float64), (len(table),))
+    bad = np.flatnonzero(~np.isfinite(target))
+    if len(bad):
+        row = int(bad[0])
+        where, line, column = table.place(row, names[0]) if names else (table.file, None, None)
+        values = ", ".join(f"{name} = {environment[name][row]:g}" for name in names)
+        raise DataError(Diagnostic(
+            code="E320",
+            message=f"`{left.source}` is not a finite number in {len(bad)} of {len(target)} rows, first with {values}",
+            file=where,
+            line=line,
+            column=column,
+            help="leave such rows out with `data.where`, or change the left side of the formula",
+        ))  # fmt: skip
+    return target
+
+
+def _check_target(loss: Loss, target: Vector, table: Table, model: Model) -> None:
+    """Refuse targets that the loss has no cost for."""
+    import numpy as np
+
+    rule = loss.target_rule
+    if rule is None:
+        return
+    bad = np.flatnonzero((target < rule.minimum) | (target > rule.maximum))
+    if len(bad) == 0:
+        return
+    name = None if isinstance(model, FormulaModel) else _target_name(model)
+    file, line, column = (table.file, None, None) if name is None else table.place(int(bad[0]), name)
+    raise DataError(Diagnostic(
+        code="E321",
+        message=f"the {loss.kind} loss takes {rule.words}, but the target is {target[bad[0]]:g} ({len(bad)} such rows)",
+        file=file,
+        line=line,
+        column=column,
+        help="choose another loss, or leave such rows out with `data.where`",
+    ))  # fmt: skip
+
+
+def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table: Table) -> None:
+    """Refuse fewer rows than free parameters where nothing else determines them."""
+    import numpy as np
+
+    count = int(np.count_nonzero(np.asarray(rows.weight)))
+    free = len(parts.start)
+    if isinstance(loss, ResidualLoss) and config.regularization.l2 == 0 and count < free:
+        raise DataError(Diagnostic(
+            code="E322",
+            message=f"{count} rows cannot determine {free} free parameters",
+            file=table.file,
+            help="give more rows, hold parameters with `fixed: true`, or add `regularization: {l2: ...}`",
+        ))  # fmt: skip
+
+
+# -- parameters -------------------------------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What a problem needs to know of its parameters."""
+
+    fields: dict[str, Any]
+    start: Vector
+
+
+def _with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
+    """Return the parameters of the config, and those the model names itself, which start at zero (or within bounds)."""
+    own = model.parameter_names
+    if own is None:
+        return dict(config.parameters)
+    found = {}
+    for name in own:
+        given = config.parameters.get(name, Parameter())
+        if given.start is None and given.equals is None:
+            low = -float("inf") if given.min is None else given.min
+            high = float("inf") if given.max is None else given.max
+            given = replace(given, start=min(max(0.0, low), high))
+        found[name] = given
+    return found
+
+
+def _parameter_parts(parameters: Mapping[str, Parameter], roles: Roles, dtype: str) -> _Parts:
+    import numpy as np
+
+    tied = {name: parameter.equals for name, parameter in parameters.items() if parameter.equals is not None}
+    held = {name for name, parameter in parameters.items() if parameter.fixed or name in roles.unused} - tied.keys()
+    free = tuple(name for name in parameters if name not in held and name not in tied)
+    logarithmic = frozenset(name for name in free if parameters[name].scale == "log")
+
+    def coordinate(name: str, value: float | None, missing: float) -> float:
+        if value is None:
+            return missing
+        if name in logarithmic:
+            return float(np.log(value)) if value > 0 else -float("inf")
+        return value
+
+    infinity = float("inf")
+    start = np.array([coordinate(name, parameters[name].start, 0.0) for name in free], np.float64)
+    fields = {
+        "layout": Layout(names=tuple(parameters), free=free, logarithmic=logarithmic, tied=order_ties(tied)),
+        "held": {name: np.asarray(parameters[name].start, dtype) for name in sorted(held)},
+        "lower": np.array([coordinate(name, parameters[name].min, -infinity) for name in free], dtype),
+        "upper": np.array([coordinate(name, parameters[name].max, infinity) for name in free], dtype),
+    }
+    return _Parts(fields=fields, start=start)
+
+
+# -- models and losses ------------------------------------------------------------------------------------------------------
+
+
+def _linked(loss: Loss, model: Model) -> Loss:
+    """Return the loss with its link settled by what the model predicts."""
+    if isinstance(loss, Poisson) and loss.link is None:
+        return replace(loss, link="identity" if model.predicts_rate else "log")
+    return loss
+
+
+def _loaded(source: ConfigSource, model: Model, *, allow_python: bool) -> Model:
+    """Return the model with its code, if the command line allows code to run."""
+    if not isinstance(model, PythonModel):
+        return model
+    if not allow_python:
+        raise ConfigError(source.diagnostic(
+            ("model", "function"),
+            "E163",
+            f"`{model.function}` is Python code, which runs only when the command line allows it",
+            "read the file, and if you trust it add `--allow-python`",
+            value=True,
+        ))  # fmt: skip
+    try:
+        return model.load(source.base)
+    except ConfigError as error:
+        found = error.diagnostics[0]
+        place = source.diagnostic(("model", "function"), found.code, found.message, found.help, value=True)
+        raise ConfigError(place) from None
+
+
+def _try_python(source: ConfigSource, assembled: Assembled) -> None:
+    """Trace a python model once, so that its mistakes are told as the user's and not as a crash of ours."""
+    problem = assembled.problem
+    if not isinstance(problem.model, PythonModel) or problem.rows is None:
+        return
+    try:
+        jax.eval_shape(lambda theta: problem.fitted(theta, problem.rows).prediction, assembled.start)
+    except ShapeMismatchError as error:
+        diagnostic = source.diagnostic(
+            ("model", "function"),
+            "E161",
+            str(error),
+            "return one number per row, an array of the target's shape; nothing is broadcast over rows",
+            value=True,
+        )
+        raise ConfigError(diagnostic) from None
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(problem.model.file_name)]
+        place = f" in line {frames[-1].lineno}" if frames else ""
+        diagnostic = source.diagnostic(
+            ("model", "function"),
+            "E162",
+            f"`{problem.model.function}` failed{place}: {describe(error)}",
+            "it is called with two dictionaries by name, and must compute in jax.numpy",
+            value=True,
+        )
+        raise ConfigError(diagnostic) from None
+

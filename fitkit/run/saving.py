@@ -1,0 +1,80 @@
+"""What a run leaves behind, file by file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, BinaryIO
+
+from fitkit.config import ConfigSource, resolved
+from fitkit.minimize import Search
+from fitkit.reports.json_document import render
+from fitkit.result import Result
+from fitkit.run.assemble import Assembled
+from fitkit.run.conclude import Conclusion
+from fitkit.run.folder import RESULT, RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def save(
+    folder: RunFolder,
+    source: ConfigSource,
+    result: Result,
+    search: Search,
+    conclusion: Conclusion,
+    assembled: Assembled,
+) -> None:
+    """Write every file of the run, `result.json` last.
+
+    Raises:
+        FileSystemFault: the disk refuses; earlier files of an unfinished run carry no result.json.
+    """
+    folder.begin()
+    folder.write("config.yaml", _text(resolved(source, folder.path)))
+    history = ((row.step, *map(_cell, row[1:])) for row in search.history)
+    folder.write("history.csv", _text(_csv(("step", "loss", "optimality", "change"), history)))
+    if conclusion.predictions is not None:
+        folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions)))
+    folder.write("parameters.npz", lambda stream: _arrays(stream, result))
+    folder.write(RESULT, _text(render(result) + "\n"))
+
+
+def _text(text: str) -> Callable[[BinaryIO], object]:
+    return lambda stream: stream.write(text.encode())
+
+
+def _cell(value: float) -> str:
+    """Return the shortest text that reads back as the same number; empty where it is not known."""
+    return "" if value != value else repr(float(value))
+
+
+def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
+    """Return inputs, target, prediction and residual, row by row."""
+    import numpy as np
+
+    rows = assembled.problem.rows
+    if rows is None:
+        raise AssertionError("predictions come from rows")
+    names = [key for key in rows.inputs if isinstance(key, str)]
+    target = np.asarray(rows.target, np.float64)
+    columns = [*(np.asarray(rows.inputs[name], np.float64) for name in names), target, predictions, target - predictions]
+    header = (*names, assembled.target or "target", "prediction", "residual")
+    return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
+
+
+def _arrays(stream: BinaryIO, result: Result) -> None:
+    import numpy as np
+
+    np.savez(stream, **{name: np.float64(parameter.value) for name, parameter in result.parameters.items()})

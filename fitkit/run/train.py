@@ -1,0 +1,144 @@
+"""`fitkit train`: from a config to a result and a saved run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, final
+
+from fitkit import __version__
+from fitkit.backend import COMPILATIONS, jax, select_device
+from fitkit.config import ConfigSource, plain_values
+from fitkit.errors import EnvironmentFault, Diagnostic, ExitCode
+from fitkit.minimize import HistoryRow, Search, Watch, minimize
+from fitkit.models import PythonModel
+from fitkit.result import Result, Seconds, Status
+from fitkit.run.assemble import Assembled, assemble
+from fitkit.run.choose import choose
+from fitkit.run.conclude import Conclusion, conclude
+from fitkit.run.folder import RunFolder
+from fitkit.run.saving import save
+
+if TYPE_CHECKING:
+    from fitkit.optimizers import Optimizer
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What the command line says beside the config."""
+
+    allow_python: bool = False
+    out: str | None = None
+    overwrite: bool = False
+    keep: bool = True
+    """Whether the run is saved."""
+    show: Callable[[HistoryRow], None] = lambda _: None
+    interrupted: Callable[[], int] = lambda: 0
+    """Returns the number of the signal that asked to stop, or 0."""
+    stdin: BinaryIO | None = None
+
+
+def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[Result, RunFolder | None]:
+    """Return the result of a config, and the folder it was saved to.
+
+    Args:
+        source: the config.
+        options: of the command line.
+        started: `time.perf_counter()` at the start of the process, for the total.
+
+    Raises:
+        FitkitError: the config, the data, the machine or the disk make a fit impossible.
+    """
+    name = name_of(source)
+    folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
+    try:
+        result, search, conclusion, assembled = _fit(source, options, started, name)
+        if folder is not None:
+            save(folder, source, result, search, conclusion, assembled)
+    finally:
+        if folder is not None:
+            folder.release()
+    return result, folder
+
+
+def name_of(source: ConfigSource) -> str:
+    """Return what the run is called: the config's `name`, or its file's stem."""
+    from pathlib import PurePath
+
+    if source.config.name is not None:
+        return source.config.name
+    return "stdin" if source.shown == "-" else PurePath(source.shown).stem
+
+
+def _fit(
+    source: ConfigSource, options: TrainOptions, started: float, name: str
+) -> tuple[Result, Search, Conclusion, Assembled]:
+    config = source.config
+    compiled_before = COMPILATIONS.seconds
+    platform = select_device(config.device)
+    assembled = assemble(source, allow_python=options.allow_python, stdin=options.stdin)
+    optimizer, why = choose(config.optimizer, assembled.problem)
+    watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show)
+    began = time.perf_counter()
+    try:
+        search = minimize(
+            assembled.problem, optimizer, config.stopping, assembled.start, seed=config.seed, watch=watch
+        )
+        conclusion = conclude(assembled, search, optimizer, config.stopping, config.uncertainty)
+    except jax.errors.JaxRuntimeError as error:
+        raise _out_of_memory(error) from None
+    run = time.perf_counter() - began
+    compiling = COMPILATIONS.seconds - compiled_before
+    status = conclusion.verdict.status
+    signal = options.interrupted()
+    result = Result(
+        name=name,
+        path=source.shown,
+        status=status,
+        exit_code=int(ExitCode.TERMINATED if status is Status.INTERRUPTED and signal == 15 else status.exit_code),
+        reason=conclusion.verdict.reason.word,
+        message=conclusion.verdict.message,
+        parameters=conclusion.parameters,
+        loss=conclusion.loss,
+        fit=conclusion.fit,
+        evidence=conclusion.evidence,
+        uncertainty=conclusion.uncertainty,
+        optimizer=_described(optimizer, why),
+        steps=search.steps,
+        evaluations=search.evaluations,
+        seconds=Seconds(compile=compiling, run=max(0.0, run - compiling), total=time.perf_counter() - started),
+        warnings=conclusion.warnings,
+        config=plain_values(config),
+        provenance=_provenance(source, assembled, platform),
+    )
+    return result, search, conclusion, assembled
+
+
+def _described(optimizer: Optimizer, why: str | None) -> dict[str, Any]:
+    values = plain_values(optimizer)
+    described = {"kind": values.pop("kind"), **values}
+    return described if why is None else {**described, "why": why}
+
+
+def _provenance(source: ConfigSource, assembled: Assembled, platform: str) -> dict[str, Any]:
+    table, model = assembled.table, assembled.problem.model
+    return {
+        "fitkit": __version__,
+        "jax": jax.__version__,
+        "device": platform,
+        "precision": str(assembled.problem.lower.dtype),
+        "seed": source.config.seed,
+        "data_sha256": None if table is None else table.sha256,
+        "code_sha256": model.loaded.sha256 if isinstance(model, PythonModel) and model.loaded is not None else None,
+    }
+
+
+def _out_of_memory(error: Exception) -> Exception:
+    """Return what to raise for an error of the device: its memory is the environment's, anything else is a bug."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return EnvironmentFault(Diagnostic(
+        code="E702", message="the device ran out of memory", help="use fewer rows, `precision: float32`, or `device: cpu`"
+    ))  # fmt: skip

@@ -1,0 +1,122 @@
+"""The verdict on a search: its status, reason and one sentence, from how it ended and what the derivatives say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from fitkit.evidence import Evidence, confirms
+from fitkit.minimize import Search, StopRule
+from fitkit.optimizers.stopping import Reason, Stopping
+from fitkit.result import Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CLAIMS = frozenset({Reason.GRADIENT_SMALL, Reason.STEP_SMALL, Reason.LOSS_FLAT})
+"""Ends that claim a minimum."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a search ended, in the words of the result."""
+
+    status: Status
+    reason: Reason
+    message: str
+
+
+def judge_search(
+    search: Search,
+    evidence: Evidence,
+    rule: StopRule,
+    stopping: Stopping,
+    *,
+    flat_names: tuple[tuple[str, ...], ...],
+    first_order: bool,
+    least_squares: bool,
+) -> Verdict:
+    """Return the verdict; a claim of convergence is believed only if the derivatives at the end support it."""
+    reason = search.reason
+    start, end = search.history[0].loss, search.final.loss
+    if reason is Reason.NOT_FINITE:
+        return _not_finite(search)
+    if first_order and end > start and reason is not Reason.INTERRUPTED:
+        message = f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; try a smaller learning rate."
+        return Verdict(status=Status.DIVERGED, reason=Reason.ROSE, message=message)
+    if reason is Reason.INTERRUPTED:
+        message = f"Interrupted after {_steps(search)}, at loss {end:.6g}; what was reached is saved."
+        return Verdict(status=Status.INTERRUPTED, reason=reason, message=message)
+    if reason in CLAIMS:
+        return _claimed(search, evidence, rule, stopping, flat_names, least_squares=least_squares)
+    slope = _slope(evidence, least_squares=least_squares)
+    if reason in {Reason.EPOCHS_DONE, Reason.PATIENCE}:
+        how = "Completed" if reason is Reason.EPOCHS_DONE else "Stopped without progress, at the lowest loss,"
+        return Verdict(status=Status.COMPLETED, reason=reason, message=f"{how} {_steps(search, 'epoch')}; {slope}.")
+    ways = {
+        Reason.MAX_STEPS: f"after {_steps(search)}, the most allowed",
+        Reason.TIME_LIMIT: f"within the time limit, after {_steps(search)}",
+        Reason.STALLED: f"after {_steps(search)}: no step lowers the loss any more, yet it is no minimum",
+    }
+    message = f"Not converged {ways[reason]}; {slope}."
+    return Verdict(status=Status.NOT_CONVERGED, reason=reason, message=message)
+
+
+def _claimed(
+    search: Search,
+    evidence: Evidence,
+    rule: StopRule,
+    stopping: Stopping,
+    flat_names: tuple[tuple[str, ...], ...],
+    *,
+    least_squares: bool,
+) -> Verdict:
+    slope = _slope(evidence, least_squares=least_squares)
+    if evidence.minimum == "saddle":
+        message = f"Not converged: the slope vanishes at a saddle, where a curvature is {evidence.smallest_eigenvalue:.2g}."
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.SADDLE, message=message)
+    if search.reason is not Reason.STEP_SMALL and not confirms(evidence, rule.gtol):
+        message = f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
+    if evidence.minimum == "flat" and not stopping.allow_flat:
+        combos = "; ".join(", ".join(names) for names in flat_names)
+        message = f"Not identified: the loss does not change along a combination of {combos}."
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.NOT_IDENTIFIED, message=message)
+    how = {
+        Reason.GRADIENT_SMALL: slope,
+        Reason.STEP_SMALL: "what is left to move is below the rounding of the numbers",
+        Reason.LOSS_FLAT: f"the loss is flat; {slope}",
+    }[search.reason]
+    return Verdict(status=Status.CONVERGED, reason=search.reason, message=f"Converged in {_steps(search)}: {how}.")
+
+
+def _not_finite(search: Search) -> Verdict:
+    where = "at the start" if search.steps == 0 else f"in step {search.steps}"
+    way_out = "choose another start or bounds" if search.steps == 0 else "try a smaller learning rate, or bounds"
+    message = f"Diverged: the loss or its slope is not finite {where}; {way_out}."
+    return Verdict(status=Status.DIVERGED, reason=Reason.NOT_FINITE, message=message)
+
+
+def _steps(search: Search, word: str = "step") -> str:
+    return f"{search.steps} {word}{'' if search.steps == 1 else 's'}"
+
+
+def _slope(evidence: Evidence, *, least_squares: bool) -> str:
+    """Return the scale-free slope in words."""
+    if evidence.optimality != evidence.optimality:
+        return "how steep the loss still is was not measured"
+    if least_squares:
+        return f"the largest cosine between the residual and a column of its Jacobian is {evidence.optimality:.1e}"
+    return f"a Newton step would still change it by {evidence.optimality:.1e} (relative)"
+
+
+def directions(flat: NDArray[np.float64], names: tuple[str, ...], threshold: float) -> tuple[tuple[str, ...], ...]:
+    """Return for each flat direction, shape (flat, free), the parameters that take part in it."""
+    found = []
+    for direction in flat:
+        taking_part = tuple(name for name, part in zip(names, direction, strict=True) if abs(part) > threshold)
+        if taking_part not in found:
+            found.append(taking_part)
+    return tuple(found)
