@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from fitkit.backend import Kernel, jax, jnp, kernel, lax
 from fitkit.evidence import assess, confirms, optimality_at
-from fitkit.optimizers import OPTIMIZERS
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.optimizers.stopping import Reason, Stopping, StopRule, judge
-from fitkit.problem import Problem, register_pytrees
+from fitkit.problem import Problem, register_component, register_pytrees
 from fitkit.types import Theta
 
 if TYPE_CHECKING:
@@ -107,7 +106,8 @@ def minimize(
     Raises:
         ShapeMismatchError: the model does not return one number per row.
     """
-    register_pytrees(*OPTIMIZERS)
+    register_pytrees()
+    register_component(type(optimizer))
     walk = _walk_on_host if optimizer.on_host else _walk_in_blocks
     return walk(problem, optimizer, stop_rule(optimizer, stopping), stopping, theta, seed, watch)
 

@@ -178,10 +178,16 @@ class Problem:
 
 
 @cache
-def register_pytrees(*more: type[Component]) -> None:
-    """Teach JAX which parts of problems, models, losses and `more` components are traced; does nothing the second time."""
-    for cls in (Regularization, *MODELS, *LOSSES, *more):
-        _register(cls, traced=_numbers(cls))
+def register_component(cls: type[Component]) -> None:
+    """Teach JAX that the real numbers of a component are traced and all else is structure; once for each class."""
+    _register(cls, traced=_numbers(cls))
+
+
+@cache
+def register_pytrees() -> None:
+    """Teach JAX which parts of problems, models and losses are traced; does nothing the second time."""
+    for cls in (Regularization, *MODELS, *LOSSES):
+        register_component(cls)
     _register(Problem, traced=("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization"))
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
 

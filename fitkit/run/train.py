@@ -126,7 +126,7 @@ def _provenance(source: ConfigSource, assembled: Assembled, platform: str) -> di
     table, model = assembled.table, assembled.problem.model
     return {
         "fitkit": __version__,
-        "jax": jax.__version__,
+        "jax": jax.version.__version__,
         "device": platform,
         "precision": str(assembled.problem.lower.dtype),
         "seed": source.config.seed,
