@@ -16,9 +16,13 @@ from fitkit.expressions.tokens import Token
 
 DEEPEST: Final = 100
 """The deepest tree, and the most parentheses within each other."""
+LARGEST: Final = 4_000
+"""The most nodes of a tree, those of the definitions it uses included, each counted once."""
 _DEEPEST_TOKENS: Final = 2 * DEEPEST
 
+_OPERANDS: Final = frozenset({"number", "name", "text"})
 _COMPARATORS: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
+_OPERATIONS: Final = frozenset({"not", "**", "^"}) | _COMPARATORS
 _BINARY: Final = frozenset({"+", "-", "*", "/", "**", "^", "and", "or"}) | _COMPARATORS
 _BEFORE_NOT: Final = frozenset({"(", ",", "and", "or", "not", "if", "else"})
 
@@ -34,6 +38,7 @@ class _Level:
     condition: Token | None = None  # the `if` that waits for its `else`
     prefixes: int = 0  # operators that nest to the right: signs, `not` and powers
     alternatives: int = 0  # `else`, which nests to the right too
+    chains: bool = False  # whether it holds a sum, a product, `and` or `or`, which is one node however long
 
 
 @final
@@ -44,9 +49,13 @@ class Grammar:
         self._text = text
         self._tokens = tokens
         self._levels = [_Level(None, is_call=False)]
+        self._nodes = 0
 
     def check(self) -> None:
         """Raise an ExpressionError unless the tokens form one expression."""
+        # What has too many nodes as it is written is refused before work is spent on building them.
+        befores = [None, *self._tokens]
+        self._count(sum(_is_node(token, before) for token, before in zip(self._tokens, befores, strict=False)))
         if not self._tokens:
             raise ExpressionError("the expression is empty", text=self._text, offset=0)
         expects_operand = True
@@ -110,6 +119,7 @@ class Grammar:
             self._nest(token)
         elif token.text in _BINARY:
             level.prefixes = 0
+            level.chains |= token.text not in _COMPARATORS
         else:
             self._refuse_juxtaposition(token, previous)
         return True
@@ -143,7 +153,13 @@ class Grammar:
         if level.opening is None:
             self._refuse(token, "`)` closes nothing", None)
         self._close_condition(level)
+        self._count(level.chains)
         self._levels.pop()
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > LARGEST:
+            raise too_large(self._text)
 
     def _comma(self, token: Token) -> None:
         level = self._levels[-1]
@@ -188,3 +204,15 @@ class Grammar:
     def _refuse(self, token: Token, message: str, help_line: str | None, code: str = SYNTAX) -> NoReturn:
         length = len(token.text)
         raise ExpressionError(message, text=self._text, offset=token.offset, length=length, help=help_line, code=code)
+
+
+def _is_node(token: Token, before: Token | None) -> bool:
+    if token.text == "-":
+        return before is None or (before.kind in {"operator", "word"} and before.text != ")")
+    return token.kind in _OPERANDS or token.text in _OPERATIONS
+
+
+def too_large(text: str) -> ExpressionError:
+    """Return the refusal of a text with too many nodes."""
+    message = f"the expression has more than {LARGEST:,} operations and operands, its definitions included"
+    return ExpressionError(message, text=text, offset=0, length=len(text), code=SIZE)

@@ -25,13 +25,18 @@ def _named(module: Any, name: str) -> Callable[..., Array]:
     return function
 
 
+def select(mask: Array, value: Array, otherwise: float) -> Array:
+    """Return `value` in the rows of the mask and a constant of the same type in the others."""
+    return jnp.where(mask, value, lax.full_like(value, otherwise))
+
+
 def _flat_at_edge(name: str, edge: float, inside: float) -> Callable[[Array], Array]:
-    """Return a function whose slope, infinite where |x| is `edge`, is taken as 0 there; `inside` is any inner point."""
+    """Return a function with slope 0 where |x| is `edge` and has no (finite) slope; `inside` is any other point."""
 
     def function(x: Array) -> Array:
         f = getattr(jnp, name)
         at_edge = jnp.abs(x) == edge if name != "arccosh" else x == edge
-        return jnp.where(at_edge, f(lax.stop_gradient(x)), f(jnp.where(at_edge, inside, x)))
+        return jnp.where(at_edge, f(lax.stop_gradient(x)), f(select(~at_edge, x, inside)))
 
     return function
 
@@ -39,17 +44,17 @@ def _flat_at_edge(name: str, edge: float, inside: float) -> Callable[[Array], Ar
 def _atan2(y: Array, x: Array) -> Array:
     origin = (x == 0) & (y == 0)
     there = jnp.arctan2(lax.stop_gradient(y), lax.stop_gradient(x))
-    return jnp.where(origin, there, jnp.arctan2(y, jnp.where(origin, 1.0, x)))
+    return jnp.where(origin, there, jnp.arctan2(y, select(~origin, x, 1.0)))
 
 
 def _hypot(x: Array, y: Array) -> Array:
     """Return sqrt(x² + y²): both are divided by the larger, as a constant, which changes no derivative."""
     larger = lax.stop_gradient(jnp.maximum(jnp.abs(x), jnp.abs(y)))
     infinite = jnp.isinf(x) | jnp.isinf(y)
-    origin = larger == 0
-    scale = jnp.where(origin | infinite, 1.0, larger)
-    square = (jnp.where(origin | infinite, 1.0, x) / scale) ** 2 + (jnp.where(infinite, 1.0, y) / scale) ** 2
-    return jnp.where(origin, 0.0, jnp.where(infinite, jnp.inf, scale * jnp.sqrt(square)))
+    regular = (larger > 0) & ~infinite
+    scale = select(regular, larger, 1.0)
+    square = (select(regular, x, 1.0) / scale) ** 2 + (select(regular, y, 0.0) / scale) ** 2
+    return jnp.where(regular, scale * jnp.sqrt(square), jnp.where(infinite, lax.full_like(larger, math.inf), larger))
 
 
 def _gaussian(x: Array, center: Array, sigma: Array) -> Array:
@@ -67,13 +72,14 @@ def _pseudo_voigt(x: Array, center: Array, width: Array, fraction: Array) -> Arr
     return fraction * _lorentzian(x, center, width / 2) + (1 - fraction) * gaussian
 
 
-_SAME: Final = ("exp", "expm1", "log", "log1p", "log2", "log10", "abs", "sign", "floor", "ceil")
+_SAME: Final = ("exp", "expm1", "log", "log1p", "log2", "log10", "sign", "floor", "ceil")
 _SAME_TRIGONOMETRIC: Final = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
 _RENAMED: Final = {"atan": "arctan", "asinh": "arcsinh", "atanh": "arctanh"}
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Array]]] = {
     **{name: _named(jnp, name) for name in (*_SAME, *_SAME_TRIGONOMETRIC)},
     **{name: _named(jnp, other) for name, other in _RENAMED.items()},
+    "abs": _flat_at_edge("abs", 0.0, 1.0),
     "sqrt": _flat_at_edge("sqrt", 0.0, 1.0),
     "cbrt": _flat_at_edge("cbrt", 0.0, 1.0),
     "asin": _flat_at_edge("arcsin", 1.0, 0.0),
@@ -121,9 +127,9 @@ def _constant_power(p: float) -> Callable[[Array], Array]:
     @function.defjvp
     def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
         (x,), (dx,) = primals, tangents
-        infinite = (x == 0) & (p < 1)
-        slope = p * _constant_power(p - 1)(jnp.where(infinite, 1.0, x))
-        return function(x), jnp.where(infinite, 0.0, slope) * dx
+        finite = (x != 0) | (p >= 1)
+        slope = p * _constant_power(p - 1)(select(finite, x, 1.0))
+        return function(x), select(finite, slope, 0.0) * dx
 
     return function
 
@@ -140,10 +146,10 @@ def _general_power() -> Callable[[Array, Array], Array]:
     def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
         (x, p), (dx, dp) = primals, tangents
         value = function(x, p)
-        infinite = (x == 0) & (p < 1)
-        by_base = jnp.where(infinite, 0.0, p * function(jnp.where(infinite, 1.0, x), p - 1))
+        finite = (x != 0) | (p >= 1)
+        by_base = select(finite, p * function(select(finite, x, 1.0), p - 1), 0.0)
         positive = x > 0
-        by_exponent = jnp.where(positive, value * jnp.log(jnp.where(positive, x, 1.0)), 0.0)
+        by_exponent = select(positive, value * jnp.log(select(positive, x, 1.0)), 0.0)
         return value, by_base * dx + by_exponent * dp
 
     return function

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, final
 from fitkit.backend import jnp, lax
 from fitkit.expressions.branches import EVERYWHERE, Domain, Plan, needs_select, plan, smooth_operands
 from fitkit.expressions.folding import COMPARE
-from fitkit.expressions.jax_functions import FUNCTIONS, power
+from fitkit.expressions.jax_functions import FUNCTIONS, power, select
 from fitkit.expressions.parsing import Expression
 from fitkit.expressions.tree import (
     Call,
@@ -96,7 +96,8 @@ class _Evaluation:
         key = (id(node), domain)
         if key not in self._selected:
             mask = self._mask(domain)
-            self._selected[key] = jnp.asarray(value) if mask is None else jnp.where(mask, self._number(value), 1.0)
+            number = jnp.asarray(self._number(value), self._dtype)
+            self._selected[key] = number if mask is None else select(mask, number, 1.0)
         return self._selected[key]
 
     def _mask(self, domain: Domain) -> Array | None:
@@ -170,7 +171,7 @@ class _Evaluation:
     def _call(self, node: Call, numbers: list[_Value]) -> Array:
         arguments = [jnp.asarray(number, self._dtype) for number in numbers]
         if node.function == "relu":
-            return jnp.where(self._pick(node)[0], arguments[0], 0.0)
+            return select(self._pick(node)[0], arguments[0], 0.0)
         if node.function in {"minimum", "maximum"}:
             first, second = self._pick(node)
             either = (arguments[0] + arguments[1]) / 2

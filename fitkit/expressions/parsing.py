@@ -10,13 +10,11 @@ from types import MappingProxyType
 from typing import Final, final
 
 from fitkit.expressions.building import Builder
-from fitkit.expressions.grammar import DEEPEST, Grammar
+from fitkit.expressions.grammar import DEEPEST, LARGEST, Grammar, too_large
 from fitkit.expressions.problems import SIZE, SYNTAX, ExpressionError
 from fitkit.expressions.tokens import Token, tokenize
 from fitkit.expressions.tree import Name, Node, TextComparison, TextTest, depth, postorder
 
-LARGEST: Final = 4_000
-"""The most nodes of a tree, those of the definitions it uses included, each counted once."""
 _STACK: Final = 8_000  # what Python 3.11 needs to build a sum of as many terms, which nests to the left
 
 
@@ -59,14 +57,12 @@ def parse(text: str, definitions: Mapping[str, Expression] = _NO_DEFINITIONS) ->
     """
     tokens = tokenize(text)
     Grammar(text, tokens).check()
-    if sum(token.kind in {"number", "name", "text"} for token in tokens) > LARGEST:
-        raise _too_large(text)
     emitted = _Emitted(tokens)
     builder = Builder(text, tokens, emitted.starts, emitted.ends, {name: d.root for name, d in definitions.items()})
     root = builder.build(_syntax_tree(text, emitted))
     nodes = postorder([root])
     if len(nodes) > LARGEST:
-        raise _too_large(text)
+        raise too_large(text)
     if depth(nodes) > DEEPEST:
         message = f"the expression is nested more than {DEEPEST} levels deep, its definitions included"
         raise ExpressionError(message, text=text, offset=0, length=len(text), code=SIZE)
@@ -119,8 +115,3 @@ def _syntax_tree(text: str, emitted: _Emitted) -> ast.expr:
         raise ExpressionError(message, text=text, offset=0, length=len(text), help=help_line, code=SYNTAX) from None
     finally:
         sys.setrecursionlimit(limit)
-
-
-def _too_large(text: str) -> ExpressionError:
-    message = f"the expression has more than {LARGEST:,} operations and operands, its definitions included"
-    return ExpressionError(message, text=text, offset=0, length=len(text), code=SIZE)

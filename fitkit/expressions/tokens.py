@@ -40,6 +40,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<operator>\*\*|<=|>=|==|!=|[-+*/^<>(),])"
     r"|(?P<tilde>~)"
 )
+_TAIL: Final = re.compile(r"[A-Za-z0-9_.]+")
 
 _HELP: Final = {
     "&": "use `and`",
@@ -125,10 +126,10 @@ def tokenize(text: str) -> list[Token]:
 
 def _check_number(text: str, found: re.Match[str]) -> None:
     """Refuse what looks like one number but is more: `5x`, `1_000`, `2j`, `0x1F`, `1.2.3`."""
-    rest = re.compile(r"[A-Za-z0-9_.]*").match(text, found.end())
-    tail = rest.group() if rest else ""
-    if not tail:
+    rest = _TAIL.match(text, found.end())
+    if rest is None:
         return
+    tail = rest.group()
     number, whole = found.group(), found.group() + tail
     if tail[0] == ".":
         help_line: str | None = "a number has one decimal point"

@@ -32,11 +32,13 @@ def faddeeva_real(x: Array, y: Array) -> Array:
     """Return the real part of w(x + iy) = exp(-z²) erfc(-iz), for y >= 0; x and y of any shapes that broadcast."""
     cell = jnp.abs(x) / _STEP
     between = (y >= jnp.abs(x)) | (jnp.abs(cell - jnp.floor(cell) - 0.5) > 0.25)
+    number = x.dtype.type
     total = jnp.zeros((), x.dtype)
     for n in reversed(range(_POINTS)):
         on_grid, off_grid = n * _STEP, (n + 0.5) * _STEP
-        t = jnp.where(between, off_grid, on_grid)
-        weight = jnp.where(between, math.exp(-(off_grid**2)), math.exp(-(on_grid**2)) / (2 if n == 0 else 1))
+        t = jnp.where(between, number(off_grid), number(on_grid))
+        halved = math.exp(-(on_grid**2)) / (2 if n == 0 else 1)  # the point 0 is its own mirror image
+        weight = jnp.where(between, number(math.exp(-(off_grid**2))), number(halved))
         left, right = (x - t) ** 2 + y**2, (x + t) ** 2 + y**2
         total = total + weight * (1 / left + 1 / right)
     return y / _STRIP * total + _residue(x, y, between)
@@ -45,14 +47,16 @@ def faddeeva_real(x: Array, y: Array) -> Array:
 def _residue(x: Array, y: Array, between: Array) -> Array:
     """Return the real part of 2 exp(-z²) / (1 + s exp(-2 pi i z / h)), s = 1 between the grid points and -1 on them."""
     near = (y < _STRIP) & (jnp.abs(x) < _FARTHEST)
-    x, y = jnp.where(near, x, 0.25 * _STEP), jnp.where(near, y, 0.0)  # far away exp and cos would overflow
-    sign = jnp.where(between, 1.0, -1.0)
+    number = x.dtype.type
+    # Far away exp and cos would overflow.
+    x, y = jnp.where(near, x, number(0.25 * _STEP)), jnp.where(near, y, number(0.0))
+    sign = jnp.where(between, number(1.0), number(-1.0))
     angle, growth = 2 * _STRIP * x, jnp.exp(2 * _STRIP * y)
     real, imaginary = 1 + sign * growth * jnp.cos(angle), -sign * growth * jnp.sin(angle)
     turn = 2 * x * y
     numerator = real * jnp.cos(turn) - imaginary * jnp.sin(turn)
     value = 2 * jnp.exp((y - x) * (y + x)) * numerator / (real**2 + imaginary**2)
-    return jnp.where(near, value, 0.0)
+    return jnp.where(near, value, number(0.0))
 
 
 def voigt(x: Array, center: Array, sigma: Array, gamma: Array) -> Array:
