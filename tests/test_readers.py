@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -197,12 +198,15 @@ def test_file_that_cannot_be_opened(tmp_path: Path, path: str, code: str, words:
             assert word in f"{told.message}\n{told.help}"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_file_without_permission(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("x\n1\n")
-    (tmp_path / "t.csv").chmod(0)
-    with pytest.raises(DataError, match="permission"):
-        read_table(Data(path="t.csv"), tmp_path)
+def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # a mode of 0 would not stop root
+    for read in (read_header, read_table):
+        with pytest.raises(DataError, match="permission") as caught:
+            read(Data(path="t.csv"), tmp_path)
+        assert caught.value.diagnostics[0].code == "E301"
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def outcome(source: Source, data: Data, large: int) -> Any:
 @example("c0,c1\n\ufeff1,2\n", ".csv", None, ".", 200)
 @example("c0,c1\n\ufeffa,2\n", ".csv", None, ".", 200)
 @example('c0,c1\n"1",2\n', ".csv", None, ".", 200)
+@example('c0,c1\n"a",2\n', ".csv", None, ".", 200)
 @example("c0,c1\n1,2\n1,-nan\n", ".csv", None, ".", 1)
 @example("c0,c1\n1,2\n1,inf\n", ".csv", None, ".", 1)
 @example("c0,c1\n1,2\n1,nan\n", ".csv", None, ".", 1)

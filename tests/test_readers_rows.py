@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,13 @@ def test_binary_files_that_are_not_sound(tmp_path: Path, name: str, contents: by
         read_table(Data(path=name), tmp_path)
     assert told(caught).code == "E317"
     assert told(caught).help
+
+
+def test_archives_that_hold_no_arrays(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        archive.writestr("note.txt", "hello")
+    with pytest.raises(DataError, match="not an array"):
+        read_table(Data(path="t.npz"), tmp_path)
 
 
 def test_parquet_of_other_types_and_without_columns_in_use(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def read_parquet(source: Source, data: Data, needed: Callable[[tuple[str, ...]],
         DataError: the file is not Parquet, or a column holds what is neither a number nor text.
     """
     import polars as pl
-    from polars.exceptions import PolarsError
+    from polars.exceptions import PanicException, PolarsError
 
     with source.open() as stream:
         try:
@@ -35,7 +35,7 @@ def read_parquet(source: Source, data: Data, needed: Callable[[tuple[str, ...]],
             frame = pl.read_parquet(stream, columns=[own for _, own in wanted])
             stream.seek(0)
             length = len(frame) if wanted else int(pl.scan_parquet(stream).select(pl.len()).collect().item())
-        except (PolarsError, OSError) as error:
+        except (PolarsError, PanicException, OSError) as error:
             reason = str(error).splitlines()[0] if str(error) else "it cannot be read"
             message = f"this is not a sound Parquet file: {reason}"
             raise DataError(

@@ -145,10 +145,7 @@ def read_table(
         """Return the columns to read; remember those in use."""
         if not in_use:
             in_use.extend(_in_use(data, names, used, shown))
-            conditions = () if where is None else (*where.names, *(text.column for text in where.text_comparisons))
-            absent = sorted({name for name in conditions if name not in names} - {"pi"})
-            if absent:
-                raise DataError(*(missing_column(name, names, shown, ", which `where` asks for") for name in absent))
+            conditions = _of_where(where, names, shown)
             asked.update(in_use, conditions)
         return asked
 
@@ -162,6 +159,17 @@ def read_table(
         )
     rows, dropped = select(contents, data, in_use, where)
     return Table(contents if rows is None else contents.take(rows), dropped)
+
+
+def _of_where(where: Expression | None, names: tuple[str, ...], file: str) -> set[str]:
+    """Return the columns of the condition, and `pi` where it stands in it."""
+    if where is None:
+        return set()
+    asked = where.names | {text.column for text in where.text_comparisons}
+    absent = sorted(asked - {*names, "pi"})
+    if absent:
+        raise DataError(*(missing_column(name, names, file, ", which `where` asks for") for name in absent))
+    return set(asked)
 
 
 def _in_use(data: Data, names: tuple[str, ...], used: Used | None, file: str) -> list[str]:
