@@ -36,11 +36,21 @@ from typing import Any
 from fitkit.config.config import Config
 from fitkit.config.load import load
 from fitkit.config.names import Roles, check_names
-from fitkit.config.resolved import resolved
+from fitkit.config.resolved import plain_values, resolved
 from fitkit.config.source import ConfigSource
 from fitkit.config.validate import validate
 
-__all__ = ["Config", "ConfigSource", "Roles", "check_names", "json_schema", "load", "resolved", "validate"]
+__all__ = [
+    "Config",
+    "ConfigSource",
+    "Roles",
+    "check_names",
+    "json_schema",
+    "load",
+    "plain_values",
+    "resolved",
+    "validate",
+]
 
 
 def json_schema() -> dict[str, Any]:

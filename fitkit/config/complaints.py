@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from pydantic_core import ErrorDetails
@@ -10,7 +11,7 @@ from pydantic_core import ErrorDetails
 from fitkit.config.config import Config
 from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
 from fitkit.config.scalars import described
-from fitkit.config.tree import Path, Tree, child
+from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -32,7 +33,7 @@ _TYPES: Final[Mapping[str, str]] = {
 def complaints(errors: Iterable[ErrorDetails], section: Path, tree: Tree) -> list[Diagnostic]:
     """Return a diagnostic for each error in the section at `section`; none for what was refused before."""
     found = []
-    for error in errors:
+    for error in islice(errors, MOST_TOLD):
         path = _path(error, section, tree)
         if not tree.broken(path):
             found.append(_complaint(error, path, tree))
@@ -66,7 +67,7 @@ def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
         message = f"{name} cannot be {described(value)}"
         guess = did_you_mean(value, choices) if isinstance(value, str) else None
         way_out = guess or ("this is version 1 of the config language" if path == ("fitkit",) else one_of(choices))
-        return tree.diagnostic(path, "E107", message, way_out, value=True)
+        return tree.diagnostic(path, "E107", message, way_out, value=value is not None)
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         message = f"{name} must be {words} {context[bound]:g}, not {described(value)}"
@@ -74,7 +75,9 @@ def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
     what = context["what"] if kind == "wrong_type" else _TYPES.get(kind)
     message = f"{name} must be {what}, not {described(value)}" if what else f"{name}: {error['msg']}"
     quoted = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
-    return tree.diagnostic(path, "E108", message.replace(", not empty", ", and is empty"), quoted, value=True)
+    return tree.diagnostic(
+        path, "E108", message.replace(", not empty", ", and is empty"), quoted, value=value is not None
+    )
 
 
 def called(path: Path) -> str:
@@ -94,7 +97,7 @@ def unknown_key(path: Path, tree: Tree) -> Diagnostic:
         cls, place = _owner(path[:-1], tree)
         own = keys(cls)
         elsewhere = [kind_name(c) for c in SECTIONS[section] if key in keys(c)]
-    way_out = did_you_mean(key, own)
+    way_out = QUOTE_COMMAS if ")" in key or not key.isidentifier() else did_you_mean(key, own)
     if way_out is None and elsewhere:
         way_out = f"it is a key of {' and '.join(f'`{name}`' for name in elsewhere)}"
     return tree.diagnostic(
@@ -124,7 +127,7 @@ def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree)
         message = f"`{section}` must be a kind or a map, not {described(value)}".replace(
             ", not empty", ", and is empty"
         )
-        return tree.diagnostic(path, "E108", message, one_of(kinds), value=True)
+        return tree.diagnostic(path, "E108", message, one_of(kinds), value=value is not None)
     if "kind" not in value:
         return tree.diagnostic(path, "E105", f"`{section}` needs `kind`", one_of(kinds))
     kind = value["kind"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -15,7 +16,7 @@ from fitkit.config.overrides import override
 from fitkit.config.parameter_rules import parameter_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
-from fitkit.config.tree import Tree
+from fitkit.config.tree import MOST_TOLD, Tree
 from fitkit.errors import ConfigError, Diagnostic
 
 _UNFIT_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{0,2}$|^[ -]|.{101}", re.DOTALL)
@@ -38,7 +39,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
     sections = read_sections(Tree(root))
     read_condition(sections)
     problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
-    problems += [*objective_rules(sections), *parameter_rules(sections)]
+    problems += [*objective_rules(sections), *islice(parameter_rules(sections), MOST_TOLD)]
     if problems:
         raise ConfigError(*_in_order(problems, path))
     values = dict(sections.values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fitkit.config.sections import Sections
+from fitkit.config.tree import MOST_TOLD
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Expression
 from fitkit.models import Model, PythonModel
@@ -84,8 +85,8 @@ def _tied(name: str, parameter: Parameter, equals: Expression, sections: Section
     known = {*sections.names("parameters"), *(_own_names(sections) or ())}
     for other in sorted(equals.names - known - {"pi"}):
         message = f"`{other}` is not a parameter: ties are formulas of parameters"
-        way_out = did_you_mean(other, known) or "add it to `parameters`"
-        yield tree.word_diagnostic((*path, "equals"), other, "E120", message, way_out)
+        guess = did_you_mean(other, known) if len(known) < MOST_TOLD else None
+        yield tree.word_diagnostic((*path, "equals"), other, "E120", message, guess or "add it to `parameters`")
     for comparison in equals.text_comparisons:
         message = f"`{comparison.column}` is compared with a text, and parameters are numbers"
         yield tree.word_diagnostic((*path, "equals"), comparison.column, "E120", message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, final
 
 from pydantic_core import ValidationError
@@ -12,13 +13,14 @@ from fitkit.config.complaints import complaints, unknown_key
 from fitkit.config.config import Config
 from fitkit.config.scalars import described
 from fitkit.config.structure import validator
-from fitkit.config.tree import Path, Tree
+from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree
 from fitkit.errors import Diagnostic
 from fitkit.expressions import Expression, ExpressionError, check_name, parse
 from fitkit.parameters import Parameter
 from fitkit.yaml_text import Mapping, plain
 
 _SECTIONS: Final = tuple(name for name in Config.__dataclass_fields__ if name != "kind")
+_MOST_DEFINITIONS: Final = 1_000
 _DEFAULTS: Final = Config()
 
 
@@ -52,9 +54,8 @@ class Sections:
 def read_sections(tree: Tree) -> Sections:
     """Validate every section; definitions come first, because formulas use them."""
     sections = Sections(tree)
-    for key in tree.root.entries:
-        if key not in _SECTIONS:
-            sections.problems.append(unknown_key((key,), tree))
+    unknown = (key for key in tree.root.entries if key not in _SECTIONS)
+    sections.problems += [unknown_key((key,), tree) for key in islice(unknown, MOST_TOLD)]
     _read_definitions(sections)
     _read_parameters(sections)
     for key in _SECTIONS:
@@ -96,18 +97,27 @@ def _named(section: str, sections: Sections) -> Iterable[str]:
         sections.problems.append(tree.diagnostic((section,), "E108", message, value=True))
         sections.failed.add(section)
         return ()
+    names = []
     for name in node.entries:
-        if reason := check_name(name):
+        reason = check_name(name)
+        if reason is None or tree.given(section, name):
+            names.append(name)
+        if reason is not None:
             what = "definition" if section == "definitions" else "parameter"
             message = f"a {what} cannot be called `{name}`: {reason}"
-            sections.problems.append(tree.diagnostic((section, name), "E113", message))
-    return node.entries
+            way_out = QUOTE_COMMAS if ")" in name else None
+            sections.problems.append(tree.diagnostic((section, name), "E113", message, way_out))
+    return names
 
 
 def _read_definitions(sections: Sections) -> None:
     tree = sections.tree
     later = list(_named("definitions", sections))
     parameters = sections.names("parameters")
+    if len(later) > _MOST_DEFINITIONS:
+        message = f"more than {_MOST_DEFINITIONS:,} definitions"
+        sections.problems.append(tree.diagnostic(("definitions",), "E103", message))
+        later.clear()
     while later:
         name = later.pop(0)
         path = ("definitions", name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from fitkit.errors import Diagnostic
 from fitkit.expressions import ExpressionError
@@ -11,6 +11,11 @@ from fitkit.yaml_text import Broken, Entry, Mapping, Node, Place, Scalar, Sequen
 
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys of maps, and indices of lists from 0."""
+
+
+MOST_TOLD: Final = 100
+"""The most mistakes of one kind that are worked out; twenty in all are shown."""
+QUOTE_COMMAS: Final = "inside braces and brackets a comma ends a text: put a formula with commas into quotes"
 
 
 @final
@@ -57,8 +62,12 @@ class Tree:
     def formula_diagnostic(self, path: Path, error: ExpressionError) -> Diagnostic:
         """Return the mistake in the formula at `path`, with the caret inside the formula."""
         node = self.entry(path).node
-        place = inside(node, error.offset, error.length) if isinstance(node, Scalar) else None
-        return (place or node.place).diagnostic(error.code, error.message, error.help)
+        if not isinstance(node, Scalar):
+            return node.place.diagnostic(error.code, error.message, error.help)
+        behind = node.place.text.lines[node.place.line - 1][node.place.column + node.place.length - 1 :]
+        cut = node.style is None and behind[:1] == "," and error.text.count("(") > error.text.count(")")
+        place = inside(node, error.offset, error.length) or node.place
+        return place.diagnostic(error.code, error.message, QUOTE_COMMAS if cut else error.help)
 
     def word_diagnostic(
         self, path: Path, word: str, code: str, message: str, help_line: str | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEEPEST: Final = 32
 """How deep maps and lists may lie in each other."""
-MOST_NODES: Final = 100_000
+MOST_NODES: Final = 50_000
 """How many values a config may hold."""
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it
 

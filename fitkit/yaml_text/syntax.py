@@ -33,11 +33,12 @@ _PHRASES: Final[tuple[tuple[str, str, str | None], ...]] = (
         "align it with the `-` or the keys it belongs to",
     ),
     ("did not find expected node content", "a value is missing here", None),
-    ("tag", "tags are not allowed", "remove it; quote what is meant as text"),
-    ("alias", "aliases are not allowed", "write the value out, or use `extends`"),
-    ("anchor", "anchors are not allowed", "write the value out, or use `extends`"),
-    ("alphabetic or numeric character", "an alias or anchor without a name; both are not allowed", _QUOTE),
     ("directive", "a line cannot begin with `%`", _QUOTE),
+)
+_LEFT_OUT: Final[tuple[tuple[str, str, str | None], ...]] = (
+    ("nesting depth", "nested too deep", "a config needs four or five levels"),
+    ("tag", "tags are not allowed", "remove it; quote what is meant as text"),
+    ("alphabetic or numeric character", "aliases and anchors are not allowed", _QUOTE),
 )
 
 
@@ -49,6 +50,21 @@ def explain(error: Any, text: Text, last: Any) -> Diagnostic:
     if mark is None:
         return Diagnostic(code="E102", message=problem, file=text.shown)
     here, there = _place(text, mark), _place(text, context)
+    known = _explained(problem, here, there, last)
+    if known is not None:
+        return known
+    for phrase, message, way_out in _PHRASES:
+        if phrase in problem:
+            place = there if phrase.startswith("could not") or "document indicator" in phrase else here
+            return place.diagnostic("E102", message, way_out)
+    for phrase, message, way_out in _LEFT_OUT:
+        if phrase in problem:
+            return here.diagnostic("E103", message, way_out)
+    return here.diagnostic("E102", problem)
+
+
+def _explained(problem: str, here: Place, there: Place, last: Any) -> Diagnostic | None:
+    """Return the diagnostic for a mistake whose explanation depends on what stands there, None for any other."""
     if "tab" in problem or _character(here) == "\t":
         return here.diagnostic("E102", "a tab in the indentation", "indent with blanks")
     if "cannot start any token" in problem:
@@ -59,20 +75,20 @@ def explain(error: Any, text: Text, last: Any) -> Diagnostic:
         return _unclosed(here, there, problem[-3:-1].strip("' "))
     if "unexpected end of stream" in problem:
         return there.diagnostic("E102", "the quote is never closed", "close it, or remove the opening quote")
-    if "did not find expected key" in problem:
-        way_out = f"align it with the keys that it belongs with; the map begins on line {there.line}"
-        return here.diagnostic("E102", "this does not line up with the keys above it", way_out)
-    for phrase, message, way_out_found in _PHRASES:
-        if phrase in problem:
-            place = there if phrase.startswith("could not") or "document indicator" in phrase else here
-            return place.diagnostic("E102", message, way_out_found)
-    return here.diagnostic("E102", problem)
+    if "did not find expected key" not in problem:
+        return None
+    if _character(here) == ":":
+        return here.diagnostic("E102", "a key is missing before `:`")
+    way_out = f"align it with the keys that it belongs with; the map begins on line {there.line}"
+    return here.diagnostic("E102", "this does not line up with the keys above it", way_out)
 
 
 def _place(text: Text, mark: Any) -> Place:
     """Return the place of a mark; the end of a text is after its last line with something on it."""
-    line = min(int(mark.line), len(text.lines) - 1)
-    column = int(mark.column)
+    line, column = int(mark.line), int(mark.column)
+    if line >= len(text.lines):
+        line = len(text.lines) - 1
+        column = len(text.lines[line])
     if column == 0 and not text.lines[line].strip():
         while line > 0 and not text.lines[line].strip():
             line -= 1
@@ -97,8 +113,7 @@ def _stray_colon(here: Place, last: Any) -> Diagnostic:
 
 def _unclosed(here: Place, there: Place, bracket: str) -> Diagnostic:
     opening, what = ("[", "list") if bracket.endswith("]") else ("{", "map")
-    if here.line == there.line:
+    if here.line == there.line and _character(here):
         return here.diagnostic("E102", f"a `,` or `{bracket[-1]}` is missing in this {what}", _QUOTE)
-    return there.diagnostic(
-        "E102", f"`{opening}` is never closed", f"the {what} runs on to line {here.line}: close it with `{bracket[-1]}`"
-    )
+    runs_on = f"the {what} runs on to line {here.line}: " if here.line > there.line else ""
+    return there.diagnostic("E102", f"`{opening}` is never closed", f"{runs_on}close it with `{bracket[-1]}`")
