@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from fitkit.errors import Diagnostic, EnvironmentFault
 
+__all__ = ["COMPILATIONS", "CompilationLog", "Kernel", "array", "jax", "jnp", "kernel", "lax", "select_device"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,9 +37,9 @@ class _LazyModule:
 
 
 if TYPE_CHECKING:
-    import jax as jax
+    import jax
     import jax.numpy as jnp
-    from jax import lax as lax
+    from jax import lax
 else:
     jax = _LazyModule("jax")
     jnp = _LazyModule("jax.numpy")
@@ -52,14 +54,14 @@ class CompilationLog:
     programs: int = 0
     seconds: float = 0.0
 
-    def listen(self, event: str, duration: float, **_: object) -> None:
+    def listen(self, event: str, duration_secs: float, **_: str | int) -> None:
         """Receive one of JAX's monitoring events."""
         if event in {
             "/jax/core/compile/jaxpr_trace_duration",
             "/jax/core/compile/jaxpr_to_mlir_module_duration",
             "/jax/core/compile/backend_compile_duration",
         }:
-            self.seconds += duration
+            self.seconds += duration_secs
             self.programs += event.endswith("backend_compile_duration")
 
 
@@ -73,10 +75,9 @@ def _configure() -> None:
     if _configured:
         return
     _configured = True
-    import jax as real
     from jax import monitoring
 
-    real.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's interface
+    _set("jax_enable_x64", value=True)
     monitoring.register_event_duration_secs_listener(COMPILATIONS.listen)
 
 
@@ -138,17 +139,33 @@ def select_device(name: str) -> str:
         import os
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the failed probe of an absent device is told by us, once
-        jax.config.update("jax_platforms", {"gpu": "cuda,rocm"}.get(name, name) if name != "gpu" else None)
+    if name == "cpu":
+        _set("jax_platforms", value="cpu")  # a GPU that is not wanted must not have its memory claimed
     try:
         device = jax.devices(None if name == "auto" else name)[0]
     except RuntimeError as error:
         raise EnvironmentFault(_absent_device(name, str(error))) from None
-    jax.config.update("jax_default_device", device)
+    if name != "auto":
+        _set("jax_default_device", value=device)
     return str(device.platform)
 
 
+def array(values: Any, dtype: Any) -> jax.Array:
+    """Return numbers of the host as an array of the device."""
+    return jnp.asarray(values, dtype)
+
+
+def _set(option: str, *, value: object) -> None:
+    import jax as real
+
+    real.config.update(option, value)  # type: ignore[no-untyped-call]  # JAX leaves it unannotated
+
+
 def _absent_device(name: str, reason: str) -> Diagnostic:
-    install = {"gpu": 'install the CUDA build of JAX: pip install "fitkit[cuda]"', "tpu": 'pip install "fitkit[tpu]" on a TPU VM'}
+    install = {
+        "gpu": 'install the CUDA build of JAX: pip install "fitkit[cuda]"',
+        "tpu": 'pip install "fitkit[tpu]" on a TPU VM',
+    }
     first = reason.splitlines()[0] if reason else "JAX finds none"
     return Diagnostic(
         code="E701",

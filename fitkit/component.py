@@ -8,6 +8,7 @@ README's tables show; nothing about a component is written down twice.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
+from itertools import pairwise
 from typing import Any, ClassVar, final, get_type_hints
 
 
@@ -51,7 +52,7 @@ def field_documentation(cls: type) -> dict[str, str]:
             continue
         tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in zip(body, body[1:], strict=False):
+        for statement, following in pairwise(body):
             if (
                 isinstance(statement, ast.AnnAssign)
                 and isinstance(statement.target, ast.Name)
@@ -66,7 +67,11 @@ def field_documentation(cls: type) -> dict[str, str]:
 def describe_fields(cls: type[Any]) -> tuple[FieldDescription, ...]:
     """Return the keys a config may give for the component `cls`, without `kind`."""
     texts = field_documentation(cls)
-    annotations = {name: annotation for base in reversed(cls.__mro__) for name, annotation in vars(base).get("__annotations__", {}).items()}
+    annotations = {
+        name: annotation
+        for base in reversed(cls.__mro__)
+        for name, annotation in vars(base).get("__annotations__", {}).items()
+    }
     described = []
     for f in fields(cls):
         if f.name == "kind":

@@ -69,7 +69,9 @@ _WINDOW = 100
 
 def _window(source: str, column: int, length: int) -> tuple[str, int, int]:
     """Cut a long line to the part around the caret, so that a one-line file of a megabyte is still readable."""
-    source = "".join(c if c.isprintable() else " " for c in source)  # a tab is one column, so that the caret stays under it
+    source = "".join(
+        c if c.isprintable() else " " for c in source
+    )  # a tab is one column, so that the caret stays under it
     start = max(0, column - 1 - _WINDOW // 2) if len(source) > _WINDOW else 0
     head = "..." if start else ""
     tail = "..." if start + _WINDOW < len(source) else ""
@@ -117,7 +119,7 @@ class DataError(FitkitError):
 
 
 @final
-class EnvironmentFault(FitkitError):
+class EnvironmentFault(FitkitError):  # noqa: N818 - EnvironmentError is a builtin
     """The machine lacks what the config asks for: a device, memory, an optional package."""
 
     exit_code = ExitCode.ENVIRONMENT
@@ -125,7 +127,7 @@ class EnvironmentFault(FitkitError):
 
 
 @final
-class FileSystemFault(FitkitError):
+class FileSystemFault(FitkitError):  # noqa: N818 - in the manner of its sibling
     """A file or folder cannot be written, or is in use."""
 
     exit_code = ExitCode.FILE_SYSTEM

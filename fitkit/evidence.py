@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
-from fitkit.backend import jax, kernel
+from fitkit.backend import array, jax, kernel
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.subspace import gauss_newton
 from fitkit.problem import Problem
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 200
 """Free parameters up to which the exact Hessian is formed."""
 FLAT_BELOW = 1e-12
-"""An eigenvalue of the scaled Hessian below this is flat: rounding in a Hessian of unit diagonal is about 1e-15 times its size."""
+"""An eigenvalue of the scaled Hessian below this is flat: rounding in a Hessian of unit diagonal is about 1e-15."""
 
 
 @kernel()
@@ -144,7 +144,7 @@ def _assess_smooth(problem: Problem, theta: Vector) -> Evidence:
     import numpy as np
 
     work = len(theta) ** 2 * (1 if problem.rows is None else len(problem.rows))
-    point = np.asarray(theta, problem.lower.dtype)
+    point = array(theta, problem.lower.dtype)
     parts = _gradient_and_hessian.for_work(work)(problem, point)
     value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
     if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):

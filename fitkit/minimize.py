@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from fitkit.backend import Kernel, jax, jnp, kernel, lax
+from fitkit.backend import Kernel, array, jax, jnp, kernel, lax
 from fitkit.evidence import assess, confirms, optimality_at
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.first_order import FirstOrder
@@ -99,7 +99,13 @@ def stop_rule(optimizer: Optimizer, stopping: Stopping) -> StopRule:
 
 
 def minimize(
-    problem: Problem, optimizer: Optimizer, stopping: Stopping, theta: NDArray[np.float64], *, seed: int = 0, watch: Watch
+    problem: Problem,
+    optimizer: Optimizer,
+    stopping: Stopping,
+    theta: NDArray[np.float64],
+    *,
+    seed: int = 0,
+    watch: Watch,
 ) -> Search:
     """Return where `optimizer` leads from theta, shape (free,).
 
@@ -132,7 +138,7 @@ def _walk_on_host(
 ) -> Search:
     import numpy as np
 
-    state = optimizer.init(problem, theta, seed)
+    state = optimizer.init(problem, array(theta, problem.lower.dtype), seed)
     best, best_step, step = state, 0, 0
     history: list[HistoryRow] = []
     while True:
@@ -190,7 +196,7 @@ def _advance(problem: Problem, optimizer: Optimizer, rule: StopRule, carry: _Car
     end = carry.step + count
 
     def running(c: _Carry) -> jax.Array:
-        return (c.code == int(Reason.RUNNING)) & (c.step < end)
+        return jnp.logical_and(c.code == int(Reason.RUNNING), c.step < end)
 
     def step(c: _Carry) -> _Carry:
         state = optimizer.step(problem, c.state)
@@ -208,7 +214,8 @@ def _advance(problem: Problem, optimizer: Optimizer, rule: StopRule, carry: _Car
             c.filled + 1,
         )
 
-    return lax.while_loop(running, step, carry._replace(filled=jnp.zeros_like(carry.filled)))
+    end_of_block: _Carry = lax.while_loop(running, step, carry._replace(filled=jnp.zeros_like(carry.filled)))
+    return end_of_block
 
 
 def _row(state: Any) -> jax.Array:
@@ -229,7 +236,7 @@ def _walk_in_blocks(
     size = max(1, len(theta)) * (1 if problem.rows is None else len(problem.rows))
     begin: Callable[..., _Carry] = _for_work(_begin, size)
     advance: Callable[..., _Carry] = _for_work(_advance, size)
-    carry = begin(problem, optimizer, rule, np.asarray(theta, problem.lower.dtype), seed)
+    carry = begin(problem, optimizer, rule, array(theta, problem.lower.dtype), seed)
     history: list[HistoryRow] = []
     per_step, restarts = np.nan, 0
     while True:
@@ -242,9 +249,15 @@ def _walk_in_blocks(
             fresh[-1] = fresh[-1]._replace(optimality=slope)
             reason = Reason.GRADIENT_SMALL if slope <= rule.gtol else Reason.RUNNING
         history += fresh
-        if reason is Reason.GRADIENT_SMALL and not isinstance(optimizer, FirstOrder) and not _confirmed(problem, rule, carry):
+        if (
+            reason is Reason.GRADIENT_SMALL
+            and not isinstance(optimizer, FirstOrder)
+            and not _confirmed(problem, rule, carry)
+        ):
             # The learned curvature misjudged what is left: begin again from here with the exact one.
-            reason, restarts = (Reason.RUNNING, restarts + 1) if restarts < MOST_RESTARTS else (Reason.STALLED, restarts)
+            reason, restarts = (
+                (Reason.RUNNING, restarts + 1) if restarts < MOST_RESTARTS else (Reason.STALLED, restarts)
+            )
             carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
         for row in fresh:
             watch.show(row)
@@ -252,7 +265,8 @@ def _walk_in_blocks(
             break
         began = time.perf_counter()
         count = _block(int(step), per_step)
-        carry = jax.block_until_ready(advance(problem, optimizer, rule, carry, count))
+        carry = advance(problem, optimizer, rule, carry, count)
+        int(carry.step)  # waits until the block has run
         if step > 0:  # the first block includes compilation
             per_step = (time.perf_counter() - began) / max(1, int(carry.filled))
     ended = carry.best_theta if reason is Reason.PATIENCE else carry.state.theta

@@ -81,7 +81,7 @@ class Problem:
 
     def values(self, theta: Theta) -> Values:
         """Return every parameter by name in the user's units, in the order of the layout."""
-        found: Values = dict(self.held)
+        found: dict[Any, Scalar] = dict(self.held)
         for index, name in enumerate(self.layout.free):
             found[name] = jnp.exp(theta[index]) if name in self.layout.logarithmic else theta[index]
         for name, formula in self.layout.tied:
@@ -140,13 +140,17 @@ class Problem:
     def smooth_penalties(self, theta: Theta) -> Scalar:
         """Return l2/2 sum_j v_j²."""
         values = self.values(theta)
-        return sum((self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype))
+        return sum(
+            (self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype)
+        )
 
     def smooth_objective(self, theta: Theta, rows: RowData | None, total: Scalar | float) -> Scalar:
         """Return the objective over `rows`, of total weight `total`, without the l1 penalty that proximal steps handle."""
         if self.expression is not None or rows is None:
             return self._pure(theta) + self.smooth_penalties(theta)
-        return weighted_mean(self.row_costs(theta, rows), rows.weight, jnp.asarray(total)) + self.smooth_penalties(theta)
+        return weighted_mean(self.row_costs(theta, rows), rows.weight, jnp.asarray(total)) + self.smooth_penalties(
+            theta
+        )
 
     def objective(self, theta: Theta) -> Scalar:
         """Return the whole objective at theta."""
@@ -161,7 +165,8 @@ class Problem:
     def _pure(self, theta: Theta) -> Scalar:
         if self.expression is None:
             raise AssertionError("a problem has rows or an expression")
-        return jnp.asarray(to_jax(self.expression)(self.values(theta)), theta.dtype)
+        names: dict[Any, Scalar] = dict(self.values(theta))
+        return jnp.asarray(to_jax(self.expression)(names), theta.dtype)
 
     def _model(self) -> Model:
         if self.model is None:
@@ -177,16 +182,21 @@ class Problem:
 # -- pytrees: what is traced and what is structure ----------------------------------------------------------------------------
 
 
-@cache
+_registered: set[object] = set()
+
+
 def register_component(cls: type[Component]) -> None:
     """Teach JAX that the real numbers of a component are traced and all else is structure; once for each class."""
-    _register(cls, traced=_numbers(cls))
+    if cls not in _registered:
+        _registered.add(cls)
+        _register(cls, traced=_numbers(cls))
 
 
 @cache
 def register_pytrees() -> None:
     """Teach JAX which parts of problems, models and losses are traced; does nothing the second time."""
-    for cls in (Regularization, *MODELS, *LOSSES):
+    components: tuple[type[Component], ...] = (Regularization, *MODELS, *LOSSES)
+    for cls in components:
         register_component(cls)
     _register(Problem, traced=("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization"))
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
@@ -205,7 +215,7 @@ def _register(cls: type, traced: tuple[str, ...]) -> None:
         return tuple(getattr(instance, name) for name in traced), tuple(getattr(instance, name) for name in structure)
 
     def unflatten(constant: tuple[Any, ...], leaves: tuple[Any, ...]) -> object:
-        instance = object.__new__(cls)  # leaves may be tracers or placeholders, which construction would check
+        instance: object = object.__new__(cls)  # leaves may be tracers or placeholders, which construction would check
         for name, value in zip(traced + structure, (*leaves, *constant), strict=True):
             object.__setattr__(instance, name, value)
         return instance

@@ -41,7 +41,7 @@ class Progress:
             self._screen().update(line, refresh=True)
         else:
             self._next = now + LOG_SECONDS
-            print(line, file=self._stream, flush=True)  # noqa: T201 - a line of a log
+            print(line, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Take the live line off the screen."""

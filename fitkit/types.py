@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from annotated_types import Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
-    from jax import Array
+    from jax import Array as Array  # noqa: PLC0414 - handed on
     from jaxtyping import Bool, Float, Int
 elif "jaxtyping" in sys.modules:
     from jaxtyping import Bool, Float, Int
@@ -47,10 +47,14 @@ Degree: TypeAlias = Annotated[int, Ge(0), Le(60)]
 """The degree of a polynomial."""
 
 Scalar: TypeAlias = Float[Array, ""]
-Rows: TypeAlias = Float[Array, "rows"]
-RowsMask: TypeAlias = Bool[Array, "rows"]
-Theta: TypeAlias = Float[Array, "free"]
+WholeScalar: TypeAlias = Int[Array, ""]
+Truth: TypeAlias = Bool[Array, ""]
+Rows: TypeAlias = Float[Array, " rows"]
+RowsMask: TypeAlias = Bool[Array, " rows"]
+Theta: TypeAlias = Float[Array, " free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
+FreeMask: TypeAlias = Bool[Array, " free"]
+"""Which of the free numbers."""
 Values: TypeAlias = dict[str, Scalar]
 """The parameters by name, in the user's units."""
 Inputs: TypeAlias = Mapping[Any, Rows]

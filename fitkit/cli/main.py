@@ -41,7 +41,9 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(module).command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments name, or fail with the closest name."""
         from fitkit.errors import did_you_mean
 

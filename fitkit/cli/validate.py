@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
 from fitkit.cli.options import all_settings, overrides
 from fitkit.errors import FitkitError
+
+if TYPE_CHECKING:
+    from fitkit.config import ConfigSource
 
 
 @click.command("validate", short_help="Check configs without fitting them.")
@@ -28,7 +34,7 @@ def command(
 
     Exit codes: 0 all are right, 2 a config is wrong, 3 its data are.
     """
-    from fitkit.config import check_names, validate
+    from fitkit.config import validate
     from fitkit.config.paths import config_paths
     from fitkit.readers import read_table
 
@@ -37,12 +43,8 @@ def command(
         try:
             source, _ = validate(path, all_settings(settings, seed, device))
             if whole and source.config.data is not None:
-                read_table(
-                    source.config.data,
-                    source.base,
-                    lambda names, s=source: check_names(s, names).table_columns,  # type: ignore[misc] - the default binds the loop's source
-                    source.where,
-                )
+                used = partial(_columns_in_use, source)
+                read_table(source.config.data, source.base, used, source.where)
         except FitkitError as error:
             codes.append(int(error.exit_code))
             click.echo(error.render(), err=True)
@@ -52,3 +54,9 @@ def command(
             if not quiet:
                 click.echo(f"{path}: ok")
     ctx.exit(min(codes, default=0))
+
+
+def _columns_in_use(source: ConfigSource, names: tuple[str, ...]) -> tuple[str, ...]:
+    from fitkit.config import check_names
+
+    return check_names(source, names).table_columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import final
 
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import Path, find_word
@@ -111,8 +111,8 @@ def _model(search: _Search, model: Model) -> None:
     for index, name in enumerate(model.inputs_used or ()):
         key: Path = ("model", "inputs", index) if search.source.tree.given("model", "inputs") else ("model", "input")
         _column(search, name, key, ", which the model's inputs name", search.inputs)
-    named: Any = model  # every model but a formula has a `target`
-    _column(search, named.target, ("model", "target"), ", which the model's `target` names", search.others)
+    if model.target_used is not None:
+        _column(search, model.target_used, ("model", "target"), ", which the model's `target` names", search.others)
     search.used |= set(model.parameter_names or search.source.config.parameters)
 
 

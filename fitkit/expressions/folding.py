@@ -67,7 +67,7 @@ def _softplus(x: float) -> float:
 
 
 def _digamma(x: float) -> float:
-    from scipy import special  # type: ignore[import-untyped] # scipy ships no types
+    from scipy import special
 
     return float(special.digamma(x))
 

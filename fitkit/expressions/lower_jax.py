@@ -63,7 +63,9 @@ class _Evaluation:
     """One evaluation of an expression."""
 
     def __init__(self, steps: Plan, used: Mapping[str, Array], environment: Environment) -> None:
-        kind = jnp.result_type(*used.values()) if used else jnp.result_type(float)
+        # An expression of constants and text comparisons alone takes the precision of whatever it is evaluated among.
+        typed = used or {name: value for name, value in environment.items() if isinstance(name, str)}
+        kind = jnp.result_type(*typed.values()) if typed else jnp.result_type(float)
         self._dtype: Final = kind if jnp.issubdtype(kind, jnp.inexact) else jnp.result_type(float)
         self._steps: Final = steps
         self._named = {name: jnp.asarray(value, self._dtype) for name, value in used.items()}

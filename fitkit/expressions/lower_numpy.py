@@ -125,7 +125,7 @@ def _function(name: str) -> Callable[..., Any]:
     import numpy as np
 
     if name in _SPECIAL:
-        from scipy import special  # type: ignore[import-untyped] # scipy ships no types
+        from scipy import special
 
         function: Callable[..., Any] = getattr(special, _SPECIAL[name])
         return function

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fitkit.backend import jnp
 from fitkit.expressions import Expression, to_jax
 from fitkit.losses.base import Fitted
@@ -14,5 +16,6 @@ ROLES = frozenset({"prediction", "target"})
 def evaluate(expression: Expression, fitted: Fitted) -> Rows:
     """Return a formula of prediction and target for every row; one without either is repeated, shape (rows,)."""
     roles = {"prediction": fitted.prediction, "target": fitted.target}
-    value = to_jax(expression)({**fitted.inputs, **fitted.values, **roles})
+    names: dict[Any, Rows] = {**fitted.inputs, **fitted.values, **roles}
+    value = to_jax(expression)(names)
     return jnp.broadcast_to(value, fitted.target.shape)

@@ -33,6 +33,11 @@ class Model(Component):
 
     @property
     @abstractmethod
+    def target_used(self) -> str | None:
+        """The column that is predicted, or None where the target is an expression of columns (a formula)."""
+
+    @property
+    @abstractmethod
     def parameter_names(self) -> tuple[str, ...] | None:
         """The parameters the model defines by itself, or None where the config's `parameters` names them."""
 

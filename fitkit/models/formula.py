@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 from fitkit.expressions import Equation, to_jax
 from fitkit.models.base import Model
@@ -31,10 +31,16 @@ class FormulaModel(Model):
         return
 
     @property
+    def target_used(self) -> None:
+        """None: the left side of the formula is the target."""
+        return
+
+    @property
     def parameter_names(self) -> None:
         """None: `parameters` in the config names them."""
         return
 
     def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return the formula's right side, shape (rows,), or () where it depends on no column."""
-        return to_jax(self.formula.prediction)({**inputs, **values})
+        names: dict[Any, Rows] = {**inputs, **values}
+        return to_jax(self.formula.prediction)(names)

@@ -34,6 +34,11 @@ class LinearModel(Model):
         return self.inputs
 
     @property
+    def target_used(self) -> str:
+        """The target column."""
+        return self.target
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """`intercept`, then the inputs."""
         return ((INTERCEPT,) if self.intercept else ()) + self.inputs

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from fitkit.backend import jnp
 from fitkit.models.base import Model
-from fitkit.types import Inputs, Degree, Rows, Values
+from fitkit.types import Degree, Inputs, Rows, Values
 
 
 @final
@@ -30,6 +30,11 @@ class PolynomialModel(Model):
     def inputs_used(self) -> tuple[str, ...]:
         """The input column."""
         return (self.input,)
+
+    @property
+    def target_used(self) -> str:
+        """The target column."""
+        return self.target
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

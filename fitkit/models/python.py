@@ -48,6 +48,11 @@ class PythonModel(Model):
         return self.inputs
 
     @property
+    def target_used(self) -> str:
+        """The target column."""
+        return self.target
+
+    @property
     def parameter_names(self) -> None:
         """None: `parameters` in the config names them."""
         return
@@ -91,7 +96,9 @@ def _load(reference: str, folder: Path) -> LoadedFunction:
     try:
         exec(compile(source, str(file), "exec"), namespace)  # noqa: S102 - asked for by --allow-python
     except Exception as error:
-        raise _refusal(f"`{file_name}` failed while it was read: {describe(error)}", "run it with python to see where") from None
+        raise _refusal(
+            f"`{file_name}` failed while it was read: {describe(error)}", "run it with python to see where"
+        ) from None
     call = namespace.get(function_name)
     if not inspect.isfunction(call) and not callable(call):
         functions = [name for name, value in namespace.items() if callable(value) and not name.startswith("_")]

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from fitkit.backend import jnp
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Scalar, Theta
+from fitkit.types import Fraction, Positive, Theta, WholeScalar
 
 
 @final
@@ -33,7 +33,7 @@ class Adam(FirstOrder):
         return jnp.zeros_like(theta), jnp.zeros_like(theta)
 
     def update(
-        self, gradient: Theta, memory: tuple[Theta, Theta], count: Scalar
+        self, gradient: Theta, memory: tuple[Theta, Theta], count: WholeScalar
     ) -> tuple[Theta, Theta, tuple[Theta, Theta]]:
         """Return -rate m / (sqrt(v) + epsilon) with the moments corrected for their start at zero."""
         mean, square = memory

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 from fitkit.component import Component
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem
-from fitkit.types import Theta
+from fitkit.types import Theta, WholeScalar
 
 
 class State(Protocol):
@@ -41,7 +41,7 @@ class Optimizer(Component):
     """Whether `step` runs in numpy over small compiled kernels; otherwise it is traced, and runs in compiled blocks."""
 
     @abstractmethod
-    def init(self, problem: Problem, theta: Theta, seed: int) -> Any:
+    def init(self, problem: Problem, theta: Theta, seed: int | WholeScalar) -> Any:
         """Return the state at theta, shape (free,); `seed` is for what is random on the way."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from fitkit.backend import jax, jnp, lax
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem, RowData
-from fitkit.types import Positive, PositiveCount, Scalar, Theta
+from fitkit.types import Positive, PositiveCount, Scalar, Theta, WholeScalar
 
 
 class FirstOrderState(NamedTuple):
@@ -20,10 +20,10 @@ class FirstOrderState(NamedTuple):
     gradient: Theta
     """Of the smooth objective over all rows; not used, and zero, with batches."""
     measures: Measures
-    evaluations: Scalar
+    evaluations: WholeScalar
     memory: Any
     """The update rule's own state."""
-    updates: Scalar
+    updates: WholeScalar
     """How many updates were made."""
     key: Any
     """The random key of the next pass."""
@@ -49,7 +49,7 @@ class FirstOrder(Optimizer):
         """Return what the rule remembers before the first update."""
 
     @abstractmethod
-    def update(self, gradient: Theta, memory: Any, count: Scalar) -> tuple[Theta, Theta, Any]:
+    def update(self, gradient: Theta, memory: Any, count: WholeScalar) -> tuple[Theta, Theta, Any]:
         """Return the move, the learning rate of each parameter, and the new memory.
 
         Args:
@@ -58,7 +58,7 @@ class FirstOrder(Optimizer):
             count: how many updates were made before.
         """
 
-    def init(self, problem: Problem, theta: Theta, seed: int) -> FirstOrderState:
+    def init(self, problem: Problem, theta: Theta, seed: int | WholeScalar) -> FirstOrderState:
         """Return the state at theta, shape (free,)."""
         theta = jnp.clip(theta, problem.lower, problem.upper)
         value, gradient = self._evaluate(problem, theta)
@@ -103,7 +103,9 @@ class FirstOrder(Optimizer):
         value, gradient = jax.value_and_grad(smooth)(theta)
         return value + absolute, gradient
 
-    def _move(self, problem: Problem, theta: Theta, gradient: Theta, memory: Any, count: Scalar) -> tuple[Theta, Any]:
+    def _move(
+        self, problem: Problem, theta: Theta, gradient: Theta, memory: Any, count: WholeScalar
+    ) -> tuple[Theta, Any]:
         """Return theta after one update, the l1 proximal step and the projection."""
         move, rate, memory = self.update(gradient, memory, count)
         theta = theta + move
@@ -121,7 +123,9 @@ class FirstOrder(Optimizer):
         order = jnp.concatenate([order, order[: count * size - len(rows)]])
         padding = jnp.arange(count * size) >= len(rows)
 
-        def update(carry: tuple[Theta, Any, Scalar], batch: tuple[Any, Any]) -> tuple[tuple[Theta, Any, Scalar], None]:
+        def update(
+            carry: tuple[Theta, Any, WholeScalar], batch: tuple[Any, Any]
+        ) -> tuple[tuple[Theta, Any, WholeScalar], None]:
             theta, memory, updates = carry
             index, padded = batch
             some = rows.take(index)

@@ -10,7 +10,7 @@ from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.line_search import LinePoint, search
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem
-from fitkit.types import PositiveCount, Scalar, Theta
+from fitkit.types import FreeMask, PositiveCount, Scalar, Theta, Truth, WholeScalar
 
 EXACT_START = 64
 """Parameters up to which the exact Hessian at the start is worth its price as the first metric."""
@@ -22,18 +22,18 @@ class CurvatureState(NamedTuple):
     theta: Theta
     gradient: Theta
     measures: Measures
-    evaluations: Scalar
-    steps: Theta
+    evaluations: WholeScalar
+    steps: jax.Array
     """The last moves s, shape (memory, free), newest last; zero where there is none yet."""
-    slopes: Theta
+    slopes: jax.Array
     """The changes of gradient y along them, shape (memory, free)."""
-    curvatures: Theta
+    curvatures: jax.Array
     """s'y of each pair, shape (memory,); zero marks an empty place."""
-    metric: Theta
+    metric: jax.Array
     """The inverse curvature before any pair, shape (free, free) or (free,)."""
     largest: Theta
     """The largest |theta_j| so far."""
-    fresh: Scalar
+    fresh: Truth
     """Whether the metric is the only curvature there is: a failed search from it is final."""
 
 
@@ -52,7 +52,7 @@ class LimitedMemoryBFGS(Optimizer):
     default_gtol: ClassVar[float] = 1e-8
     default_max_steps: ClassVar[int] = 5000
 
-    def init(self, problem: Problem, theta: Theta, seed: int) -> CurvatureState:
+    def init(self, problem: Problem, theta: Theta, seed: int | WholeScalar) -> CurvatureState:
         """Return the state at theta, shape (free,)."""
         del seed
         theta = jnp.clip(theta, problem.lower, problem.upper)
@@ -84,7 +84,9 @@ class LimitedMemoryBFGS(Optimizer):
         failed = ~moved
         remembered = _remember(state, point)
         forgotten = state._replace(curvatures=jnp.zeros_like(state.curvatures), fresh=~failed | failed)
-        following = CurvatureState(*jax.tree.map(lambda a, b: jnp.where(moved, a, b), tuple(remembered), tuple(forgotten)))
+        following = CurvatureState(
+            *jax.tree.map(lambda a, b: jnp.where(moved, a, b), tuple(remembered), tuple(forgotten))
+        )
         following = following._replace(evaluations=state.evaluations + trials)
         measured = _measured(
             problem, following, moved=moved, before=state.measures.value, last=following.theta - state.theta
@@ -93,11 +95,11 @@ class LimitedMemoryBFGS(Optimizer):
         return measured._replace(measures=measured.measures._replace(stalled=final_failure))
 
 
-def _finite(value: Scalar, gradient: Theta) -> Scalar:
+def _finite(value: Scalar, gradient: Theta) -> Truth:
     return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
 
 
-def _first_metric(problem: Problem, theta: Theta) -> Theta:
+def _first_metric(problem: Problem, theta: Theta) -> jax.Array:
     """Return |H|^-1 at theta for few parameters, with eigenvalues of the scaled Hessian made positive; else ones."""
     size = theta.size
     if size > EXACT_START or size == 0:
@@ -113,16 +115,14 @@ def _first_metric(problem: Problem, theta: Theta) -> Theta:
     return jnp.where(jnp.all(jnp.isfinite(metric)), metric, jnp.eye(size, dtype=theta.dtype))
 
 
-def _movable(problem: Problem, theta: Theta, gradient: Theta) -> Scalar:
+def _movable(problem: Problem, theta: Theta, gradient: Theta) -> FreeMask:
     """Return which parameters are not pressed against a bound by the gradient, shape (free,)."""
     return ~(((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0)))
 
 
-def _inverse_curvature(state: CurvatureState, movable: Scalar) -> Theta:
+def _inverse_curvature(state: CurvatureState, movable: FreeMask) -> Theta:
     """Return H g over the movable parameters, by the two-loop recursion from the newest pair to the oldest and back."""
-    masked = state._replace(
-        steps=jnp.where(movable, state.steps, 0.0), slopes=jnp.where(movable, state.slopes, 0.0)
-    )
+    masked = state._replace(steps=jnp.where(movable, state.steps, 0.0), slopes=jnp.where(movable, state.slopes, 0.0))
     # Cutting a pair down to the movable parameters may cost it its positive curvature: such a pair is passed over.
     products = jnp.sum(masked.steps * masked.slopes, axis=1)
     usable = (state.curvatures > 0) & (products > 1e-14 * jnp.abs(state.curvatures))
@@ -144,12 +144,12 @@ def _inverse_curvature(state: CurvatureState, movable: Scalar) -> Theta:
     return lax.scan(upwards, r, (*pairs, alphas))[0]
 
 
-def _apply_metric(metric: Theta, vector: Theta, movable: Scalar) -> Theta:
+def _apply_metric(metric: jax.Array, vector: Theta, movable: FreeMask) -> Theta:
     product = metric @ vector if metric.ndim == 2 else metric * vector
     return jnp.where(movable, product, 0.0)
 
 
-def _metric_scale(state: CurvatureState, masked: CurvatureState, usable: Scalar, movable: Scalar) -> Scalar:
+def _metric_scale(state: CurvatureState, masked: CurvatureState, usable: jax.Array, movable: FreeMask) -> Scalar:
     """Return s'y / y'My of the newest pair, which scales the metric M to the curvature last seen; 1 before any."""
     slope = masked.slopes[-1]
     length = jnp.vdot(slope, _apply_metric(state.metric, slope, movable))
@@ -186,9 +186,7 @@ def _remember(state: CurvatureState, point: LinePoint) -> CurvatureState:
     )
 
 
-def _measured(
-    problem: Problem, state: CurvatureState, *, moved: Scalar, before: Scalar, last: Theta
-) -> CurvatureState:
+def _measured(problem: Problem, state: CurvatureState, *, moved: Truth, before: Scalar, last: Theta) -> CurvatureState:
     """Return the state with its measures.
 
     The slope is judged in the learned metric H: sqrt(g'Hg / 2 |f|), the root of the share of the objective that a Newton

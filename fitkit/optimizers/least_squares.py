@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.backend import jax, jnp, kernel
+from fitkit.backend import array, jax, jnp, kernel
 from fitkit.problem import Problem, RowData
 from fitkit.types import Theta
 
@@ -35,7 +35,8 @@ def _residuals_and_jacobian(problem: Problem, theta: Theta, rows: RowData) -> tu
     """Return r (rows,) and J (rows, free) by forward mode, one tangent per parameter."""
 
     def along(tangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(lambda t: problem.row_residuals(t, rows), (theta,), (tangent,))
+        both: tuple[jax.Array, jax.Array] = jax.jvp(lambda t: problem.row_residuals(t, rows), (theta,), (tangent,))
+        return both
 
     residuals, jacobian = jax.vmap(along, out_axes=(None, 1))(jnp.eye(theta.shape[0], dtype=theta.dtype))
     return residuals, jacobian
@@ -46,14 +47,24 @@ def _second_derivative(problem: Problem, theta: Theta, velocity: Theta, rows: Ro
     """Return the second derivative of r along `velocity`, shape (rows,)."""
 
     def slope(t: jax.Array) -> jax.Array:
-        return jax.jvp(lambda u: problem.row_residuals(u, rows), (t,), (velocity,))[1]
+        first: jax.Array = jax.jvp(lambda u: problem.row_residuals(u, rows), (t,), (velocity,))[1]
+        return first
 
-    return jax.jvp(slope, (theta,), (velocity,))[1]
+    second: jax.Array = jax.jvp(slope, (theta,), (velocity,))[1]
+    return second
 
 
 @kernel()
 def _penalties_and_jacobian(problem: Problem, theta: Theta) -> tuple[jax.Array, jax.Array]:
     return problem.penalty_residuals(theta), jax.jacfwd(problem.penalty_residuals)(theta)
+
+
+def triangular_factor(matrix: Matrix) -> Matrix:
+    """Return R of the QR factorization, shape (min(rows, columns), columns)."""
+    import numpy as np
+
+    factor: Matrix = np.asarray(np.linalg.qr(matrix, mode="r"))
+    return factor
 
 
 @final
@@ -122,14 +133,14 @@ class LeastSquares:
             chunk = rows.take(np.minimum(index, len(rows) - 1))
             inside = index < len(rows)
             yield RowData(
-                inputs=chunk.inputs, target=chunk.target, sigma=chunk.sigma, weight=np.where(inside, chunk.weight, 0.0)
+                inputs=chunk.inputs, target=chunk.target, sigma=chunk.sigma, weight=jnp.where(inside, chunk.weight, 0.0)
             )
 
     def jacobians(self, theta: Vector) -> Iterator[tuple[Vector, Matrix]]:
         """Yield (r, J) of every chunk and of the penalties, as float64."""
         import numpy as np
 
-        point = np.asarray(theta, self.problem.lower.dtype)
+        point = array(theta, self.problem.lower.dtype)
         for rows in self.chunks():
             r, j = _residuals_and_jacobian.for_work(len(rows) * len(theta))(self.problem, point, rows)
             yield np.asarray(r, np.float64), np.asarray(j, np.float64)
@@ -157,9 +168,12 @@ class LeastSquares:
                 if not (np.isfinite(squares) and np.isfinite(column_squares).all()):
                     nothing = np.full((size, size), np.nan)
                     return Linearization(
-                        factor=nothing, projected=nothing[0], sum_of_squares=squares, column_norms=np.sqrt(column_squares)
+                        factor=nothing,
+                        projected=nothing[0],
+                        sum_of_squares=squares,
+                        column_norms=np.sqrt(column_squares),
                     )
-                triangle = np.linalg.qr(np.vstack([triangle, np.column_stack([j, r])]), mode="r")
+                triangle = triangular_factor(np.vstack([triangle, np.column_stack([j, r])]))
         padded = np.zeros((size + 1, size + 1))
         padded[: len(triangle)] = triangle
         return Linearization(
@@ -175,7 +189,7 @@ class LeastSquares:
         import numpy as np
 
         dtype = self.problem.lower.dtype
-        point, direction = np.asarray(theta, dtype), np.asarray(velocity, dtype)
+        point, direction = array(theta, dtype), array(velocity, dtype)
         total = np.zeros(len(theta))
         with np.errstate(all="ignore"):
             known = None if at_theta.jacobian is None else iter([(None, at_theta.jacobian)])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fitkit.backend import jnp, lax
-from fitkit.types import Scalar, Theta
+from fitkit.types import Scalar, Theta, Truth, WholeScalar
 
 SUFFICIENT = 1e-4
 """The share of the decrease foretold by the slope that is enough."""
@@ -37,8 +37,8 @@ class _Bracket(NamedTuple):
     low_slope: Scalar
     high: Scalar
     point: LinePoint
-    done: Scalar
-    trials: Scalar
+    done: Truth
+    trials: WholeScalar
     best: LinePoint
 
 
@@ -48,7 +48,7 @@ def search(
     start: LinePoint,
     direction: Theta,
     first_length: Scalar,
-) -> tuple[LinePoint, Scalar, Scalar]:
+) -> tuple[LinePoint, Truth, WholeScalar]:
     """Return the accepted point, whether it is better than `start`, and the number of evaluations.
 
     Args:
@@ -60,7 +60,8 @@ def search(
     """
     slope = jnp.vdot(start.gradient, direction)
     # The noise of a sum of rows: two values closer than this cannot be told apart.
-    noise = 10 * jnp.finfo(start.value.dtype).eps * jnp.abs(start.value)
+    unit = jnp.finfo(start.value.dtype).eps  # type: ignore[no-untyped-call]  # JAX leaves it unannotated
+    noise = 10 * unit * jnp.abs(start.value)
 
     def trial(bracket: _Bracket) -> _Bracket:
         theta = project(start.theta + bracket.length * direction)
@@ -88,7 +89,7 @@ def search(
         best = LinePoint(*(jnp.where(better, new, old) for new, old in zip(point, bracket.best, strict=True)))
         return _Bracket(length, low, low_slope, high, point, (enough & flat) | wall, bracket.trials + 1, best)
 
-    def unfinished(bracket: _Bracket) -> Scalar:
+    def unfinished(bracket: _Bracket) -> Truth:
         narrow = jnp.isfinite(bracket.high) & (bracket.high - bracket.low <= 1e-16 * bracket.high)
         return ~bracket.done & (bracket.trials < MOST_TRIALS) & ~narrow
 

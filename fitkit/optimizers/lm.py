@@ -10,7 +10,7 @@ from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.stopping import Measures
 from fitkit.optimizers.subspace import GaussNewton, bend_step, damped_step, gauss_newton
 from fitkit.problem import Problem
-from fitkit.types import Positive, Theta
+from fitkit.types import Positive, Theta, WholeScalar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class LevenbergMarquardt(Optimizer):
     """The damping of the first step, relative to the squared column norms of the Jacobian."""
     on_host: ClassVar[bool] = True
 
-    def init(self, problem: Problem, theta: Theta, seed: int) -> LeastSquaresState:
+    def init(self, problem: Problem, theta: Theta, seed: int | WholeScalar) -> LeastSquaresState:
         """Return the state at theta, shape (free,); the objective is evaluated once."""
         import numpy as np
 

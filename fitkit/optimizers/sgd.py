@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from fitkit.backend import jnp
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Scalar, Theta
+from fitkit.types import Fraction, Positive, Theta, WholeScalar
 
 
 @final
@@ -27,7 +27,7 @@ class StochasticGradientDescent(FirstOrder):
         """Return the velocity, zero, shape (free,)."""
         return jnp.zeros_like(theta)
 
-    def update(self, gradient: Theta, memory: Theta, count: Scalar) -> tuple[Theta, Theta, Theta]:
+    def update(self, gradient: Theta, memory: Theta, count: WholeScalar) -> tuple[Theta, Theta, Theta]:
         """Return -rate v with v <- momentum v + g, looked at one step ahead with nesterov."""
         del count
         velocity = self.momentum * memory + gradient

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple, final
 
 from fitkit.component import Component
-from fitkit.types import Count, NonNegative, Positive, PositiveCount, Scalar
+from fitkit.types import Count, NonNegative, Positive, PositiveCount
 
 
 @final
@@ -61,24 +61,25 @@ class Reason(IntEnum):
 class Measures(NamedTuple):
     """What an optimizer says of its current point, in numbers without units.
 
-    Each is a scalar. NaN for `optimality`, `value_change` or `theta_change` means that it is not known at this step.
+    Each is a scalar, of numpy on the host and of JAX in compiled code. NaN for `optimality`, `value_change` or
+    `theta_change` means that it is not known at this step.
     """
 
-    value: Scalar
+    value: Any
     """The objective."""
-    optimality: Scalar
+    optimality: Any
     """The scale-free slope that gtol is compared with."""
-    value_change: Scalar
+    value_change: Any
     """The decrease by the last step relative to the value."""
-    theta_change: Scalar
+    theta_change: Any
     """The largest move of a parameter by the last step, relative to the parameter."""
-    moved: Scalar
+    moved: Any
     """Whether the last step moved at all: a refused step has length zero and is not convergence."""
-    stalled: Scalar
+    stalled: Any
     """Whether no better point can be found from here."""
-    at_rounding: Scalar
+    at_rounding: Any
     """Whether what is left to improve lies below the rounding of the objective, where a stall is convergence."""
-    finite: Scalar
+    finite: Any
     """Whether the objective and its slope are finite here."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.optimizers.least_squares import Linearization
+from fitkit.optimizers.least_squares import Linearization, triangular_factor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 RANK_TOLERANCE = 1e-13
-"""Singular values of the column-scaled Jacobian below this share of the largest are rounding: about 500 units in the last place."""
+"""Singular values of the column-scaled Jacobian below this share of the largest are rounding: about 500 ulp."""
 
 
 @final
@@ -30,7 +30,7 @@ class GaussNewton:
     step: Vector
     """Of smallest norm in scaled coordinates, shape (free,); zero for held parameters."""
     offset: float
-    """|Q'r| / |r|, in [0, 1]: the share of the residual that a linear step can still remove. Bates and Watts' relative offset."""
+    """|Q'r| / |r|, in [0, 1]: the share of the residual that a linear step can still remove, the relative offset."""
     spread: Vector
     """Square root of the diagonal of (J'J)^-1 over the determined directions, shape (free,); zero for held ones."""
     condition: float
@@ -73,7 +73,9 @@ def gauss_newton(point: Linearization, movable: Mask) -> GaussNewton:
     )
 
 
-def damped_step(point: Linearization, scale: Vector, damping: float, movable: Mask, room: tuple[Vector, Vector]) -> Vector:
+def damped_step(
+    point: Linearization, scale: Vector, damping: float, movable: Mask, room: tuple[Vector, Vector]
+) -> Vector:
     """Return the v that minimises |r + J v|² + damping |D v|² with lower <= v <= upper, shape (free,).
 
     Components that would leave the box are put on its wall, their effect moves to the right-hand side, and the rest is
@@ -115,7 +117,7 @@ def bend_step(point: Linearization, scale: Vector, damping: float, movable: Mask
     import numpy as np
 
     matrix = np.vstack([point.factor[:, movable] / scale[movable], np.sqrt(damping) * np.eye(int(movable.sum()))])
-    factor = np.linalg.qr(matrix, mode="r")
+    factor = triangular_factor(matrix)
     half = np.linalg.solve(factor.T, -bend[movable] / scale[movable])
     result = np.zeros(len(scale))
     result[movable] = np.linalg.solve(factor, half) / scale[movable]

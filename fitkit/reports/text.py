@@ -139,9 +139,7 @@ def _bounds(parameter: FittedParameter) -> str:
 
 def _notes(parameter: FittedParameter) -> str:
     words = {"at_bound": "at its bound", "not_identified": "not identified"}
-    return ", ".join(
-        f"= {parameter.tied}" if flag == "tied" else words.get(flag, flag) for flag in parameter.flags
-    )
+    return ", ".join(f"= {parameter.tied}" if flag == "tied" else words.get(flag, flag) for flag in parameter.flags)
 
 
 # -- the facts --------------------------------------------------------------------------------------------------------------

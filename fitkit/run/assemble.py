@@ -64,12 +64,12 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
     parameters = _with_defaults(config, model)
     parts = _parameter_parts(parameters, roles, dtype)
     loss = _linked(config.loss, model)
-    rows, total = _rows(source, config, table, roles, model, loss, dtype)
+    rows, total = _rows(config, table, roles, model, loss, dtype)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
         **parts.fields, rows=rows, total_weight=total, model=model, loss=loss, regularization=config.regularization
     )
-    target = model.formula.target.source if isinstance(model, FormulaModel) else _target_name(model)
+    target = model.formula.target.source if isinstance(model, FormulaModel) else model.target_used
     assembled = _registered(Assembled(
         problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
     ))  # fmt: skip
@@ -100,13 +100,7 @@ def _read(source: ConfigSource, stdin: BinaryIO | None) -> tuple[Table, Roles]:
     return table, found[-1]
 
 
-def _target_name(model: Model) -> str:
-    return str(getattr(model, "target"))  # noqa: B009 - every model but a formula names its target column
-
-
-def _rows(
-    source: ConfigSource, config: Config, table: Table, roles: Roles, model: Model, loss: Loss, dtype: str
-) -> tuple[RowData, Any]:
+def _rows(config: Config, table: Table, roles: Roles, model: Model, loss: Loss, dtype: str) -> tuple[RowData, Any]:
     """Return the rows on the device, and the sum of their weights."""
     import numpy as np
 
@@ -117,8 +111,8 @@ def _rows(
     formulas += [part for part in (getattr(loss, "expression", None),) if isinstance(part, Expression)]
     computed = frozenset(model.inputs_used or ()).union(*(formula.names for formula in formulas))
     inputs: dict[str | TextComparison, Any] = {name: table.numeric(name) for name in roles.inputs if name in computed}
-    inputs |= text_columns(formulas, table)
-    target = _target(source, model, table)
+    inputs.update(text_columns(formulas, table))
+    target = _target(model, table)
     _check_target(loss, target, table, model)
     sigma, weight = standard_errors(data, table), row_weights(data, table)
     weight = np.ones(len(table)) if weight is None else weight
@@ -141,23 +135,25 @@ def _device_put(dtype: str) -> Any:
     return put
 
 
-def text_columns(formulas: list[Expression], table: Table) -> dict[TextComparison, Any]:
+def text_columns(formulas: list[Expression], table: Table) -> dict[str | TextComparison, Any]:
     """Return 1 where a text column equals (or, for !=, differs from) its text and 0 elsewhere, shape (rows,) each."""
     import numpy as np
 
-    found: dict[TextComparison, Any] = {}
+    found: dict[str | TextComparison, Any] = {}
     for comparison in (c for formula in formulas for c in formula.text_comparisons):
         same = np.asarray([entry == comparison.value for entry in table.text(comparison.column)], bool)
         found[comparison] = np.asarray(same if comparison.operator == "==" else ~same, np.float64)
     return found
 
 
-def _target(source: ConfigSource, model: Model, table: Table) -> Vector:
+def _target(model: Model, table: Table) -> Vector:
     """Return the target, shape (rows,): a column, or a formula's left side."""
     import numpy as np
 
+    if model.target_used is not None:
+        return table.numeric(model.target_used)
     if not isinstance(model, FormulaModel):
-        return table.numeric(_target_name(model))
+        raise TypeError(f"{model.kind} neither names its target column nor is a formula")
     left: Expression = model.formula.target
     names = sorted(left.names & set(table.names))
     environment: dict[Any, Any] = {name: table.numeric(name) for name in names} | text_columns([left], table)
@@ -188,7 +184,7 @@ def _check_target(loss: Loss, target: Vector, table: Table, model: Model) -> Non
     bad = np.flatnonzero((target < rule.minimum) | (target > rule.maximum))
     if len(bad) == 0:
         return
-    name = None if isinstance(model, FormulaModel) else _target_name(model)
+    name = model.target_used
     file, line, column = (table.file, None, None) if name is None else table.place(int(bad[0]), name)
     raise DataError(Diagnostic(
         code="E321",
@@ -301,11 +297,11 @@ def _loaded(source: ConfigSource, model: Model, *, allow_python: bool) -> Model:
 
 def _try_python(source: ConfigSource, assembled: Assembled) -> None:
     """Trace a python model once, so that its mistakes are told as the user's and not as a crash of ours."""
-    problem = assembled.problem
-    if not isinstance(problem.model, PythonModel) or problem.rows is None:
+    problem, rows = assembled.problem, assembled.problem.rows
+    if not isinstance(problem.model, PythonModel) or rows is None:
         return
     try:
-        jax.eval_shape(lambda theta: problem.fitted(theta, problem.rows).prediction, assembled.start)
+        jax.eval_shape(lambda theta: problem.fitted(theta, rows).prediction, assembled.start)
     except ShapeMismatchError as error:
         diagnostic = source.diagnostic(
             ("model", "function"),
@@ -326,4 +322,3 @@ def _try_python(source: ConfigSource, assembled: Assembled) -> None:
             value=True,
         )
         raise ConfigError(diagnostic) from None
-

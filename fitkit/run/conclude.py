@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from fitkit.backend import kernel
+from fitkit.backend import array, kernel
 from fitkit.evidence import Evidence, assess
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.minimize import Search, stop_rule
@@ -201,7 +201,7 @@ def _values(problem: Problem, theta: Vector) -> dict[str, float]:
     from fitkit.expressions import to_numpy
 
     layout = problem.layout
-    found = {name: float(value) for name, value in problem.held.items()}
+    found: dict[Any, float] = {name: float(value) for name, value in problem.held.items()}
     for index, name in enumerate(layout.free):
         found[name] = float(np.exp(theta[index]) if name in layout.logarithmic else theta[index])
     for name, formula in layout.tied:
@@ -246,7 +246,7 @@ def _predicted(problem: Problem, theta: Vector) -> Vector | None:
 
     if problem.rows is None:
         return None
-    point = np.asarray(theta, problem.lower.dtype)
+    point = array(theta, problem.lower.dtype)
     work = len(problem.rows) * max(1, len(theta))
     return np.asarray(_predictions.for_work(work)(problem, point), np.float64)
 
@@ -320,4 +320,3 @@ def _collinear(names: tuple[str, ...], correlation: Any) -> list[str]:
     shown = ", ".join(text for _, text in sorted(pairs, reverse=True)[:3])
     more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
     return [f"nearly collinear: {shown}{more}; the data hardly tell them apart"]
-

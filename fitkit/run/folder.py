@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, final
@@ -84,9 +83,13 @@ class RunFolder:
         if not found:
             return
         if RESULT not in found or not found <= {*FILES, "groups.csv"}:
-            raise _fault(self.path, "holds something that is not a fitkit run", "choose another `--out`; nothing was touched")
+            raise _fault(
+                self.path, "holds something that is not a fitkit run", "choose another `--out`; nothing was touched"
+            )
         if not overwrite:
-            raise _fault(self.path, "holds an earlier run", "add `--overwrite` to replace it, or choose another `--out`")
+            raise _fault(
+                self.path, "holds an earlier run", "add `--overwrite` to replace it, or choose another `--out`"
+            )
 
     def _take_lock(self) -> None:
         import fcntl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fitkit.config import ConfigSource, resolved
 from fitkit.minimize import Search
@@ -69,7 +69,12 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
         raise AssertionError("predictions come from rows")
     names = [key for key in rows.inputs if isinstance(key, str)]
     target = np.asarray(rows.target, np.float64)
-    columns = [*(np.asarray(rows.inputs[name], np.float64) for name in names), target, predictions, target - predictions]
+    columns = [
+        *(np.asarray(rows.inputs[name], np.float64) for name in names),
+        target,
+        predictions,
+        target - predictions,
+    ]
     header = (*names, assembled.target or "target", "prediction", "residual")
     return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
 
@@ -77,4 +82,5 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
 def _arrays(stream: BinaryIO, result: Result) -> None:
     import numpy as np
 
-    np.savez(stream, **{name: np.float64(parameter.value) for name, parameter in result.parameters.items()})
+    arrays: dict[str, Any] = {name: np.float64(parameter.value) for name, parameter in result.parameters.items()}
+    np.savez(stream, **arrays)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from fitkit import __version__
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import ConfigSource, plain_values
-from fitkit.errors import EnvironmentFault, Diagnostic, ExitCode
+from fitkit.errors import Diagnostic, EnvironmentFault, ExitCode
 from fitkit.minimize import HistoryRow, Search, Watch, minimize
 from fitkit.models import PythonModel
 from fitkit.result import Result, Seconds, Status
@@ -83,9 +83,7 @@ def _fit(
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show)
     began = time.perf_counter()
     try:
-        search = minimize(
-            assembled.problem, optimizer, config.stopping, assembled.start, seed=config.seed, watch=watch
-        )
+        search = minimize(assembled.problem, optimizer, config.stopping, assembled.start, seed=config.seed, watch=watch)
         conclusion = conclude(assembled, search, optimizer, config.stopping, config.uncertainty)
     except jax.errors.JaxRuntimeError as error:
         raise _out_of_memory(error) from None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from fitkit.evidence import Evidence, confirms
-from fitkit.minimize import Search, StopRule
-from fitkit.optimizers.stopping import Reason, Stopping
+from fitkit.minimize import Search
+from fitkit.optimizers.stopping import Reason, Stopping, StopRule
 from fitkit.result import Status
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def judge_search(
     if reason is Reason.NOT_FINITE:
         return _not_finite(search)
     if first_order and end > start and reason is not Reason.INTERRUPTED:
-        message = f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; try a smaller learning rate."
+        message = (
+            f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; try a smaller learning rate."
+        )
         return Verdict(status=Status.DIVERGED, reason=Reason.ROSE, message=message)
     if reason is Reason.INTERRUPTED:
         message = f"Interrupted after {_steps(search)}, at loss {end:.6g}; what was reached is saved."
@@ -75,10 +77,14 @@ def _claimed(
 ) -> Verdict:
     slope = _slope(evidence, least_squares=least_squares)
     if evidence.minimum == "saddle":
-        message = f"Not converged: the slope vanishes at a saddle, where a curvature is {evidence.smallest_eigenvalue:.2g}."
+        message = (
+            f"Not converged: the slope vanishes at a saddle, where a curvature is {evidence.smallest_eigenvalue:.2g}."
+        )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.SADDLE, message=message)
     if search.reason is not Reason.STEP_SMALL and not confirms(evidence, rule.gtol):
-        message = f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
+        message = (
+            f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
+        )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
     if evidence.minimum == "flat" and not stopping.allow_flat:
         combos = "; ".join(", ".join(names) for names in flat_names)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
-from fitkit.backend import jax, jnp, kernel
+from fitkit.backend import array, jax, jnp, kernel
 from fitkit.evidence import EXACT_UP_TO, Evidence
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.mse import MeanSquaredError
@@ -36,19 +36,22 @@ TAKES_PART = 0.05
 
 @kernel()
 def _hessian(problem: Problem, theta: Theta) -> Theta:
-    return jax.hessian(problem.objective)(theta)
+    hessian: jax.Array = jax.hessian(problem.objective)(theta)
+    return hessian
 
 
 @kernel()
 def _row_gradients(problem: Problem, theta: Theta, rows: RowData) -> jax.Array:
     """Return the weighted gradient of each row's cost, shape (rows, free)."""
-    return rows.weight[:, None] * jax.jacfwd(lambda t: problem.row_costs(t, rows))(theta)
+    gradients: jax.Array = jax.jacfwd(lambda t: problem.row_costs(t, rows))(theta)
+    return rows.weight[:, None] * gradients
 
 
 @kernel()
 def _values_jacobian(problem: Problem, theta: Theta) -> jax.Array:
     """Return the derivatives of all parameters by theta, shape (parameters, free)."""
-    return jax.jacfwd(lambda t: jnp.stack(list(problem.values(t).values())))(theta)
+    jacobian: jax.Array = jax.jacfwd(lambda t: jnp.stack(list(problem.values(t).values())))(theta)
+    return jacobian
 
 
 @final
@@ -70,19 +73,21 @@ def estimate_covariance(problem: Problem, theta: Vector, evidence: Evidence) -> 
     """Return the covariance of theta at a minimum, shape (free, free)."""
     import numpy as np
 
-    unidentified = np.zeros(len(theta), bool)
-    if len(evidence.flat):
-        unidentified = (np.abs(evidence.flat) > TAKES_PART).any(axis=0)
+    unidentified: Mask = np.any(np.abs(evidence.flat) > TAKES_PART, axis=0)
     refused = _refusal(problem, theta, evidence)
     if refused is not None:
-        return CovarianceEstimate(matrix=None, status="unavailable", message=refused, dof=None, unidentified=unidentified)
+        return CovarianceEstimate(
+            matrix=None, status="unavailable", message=refused, dof=None, unidentified=unidentified
+        )
     with np.errstate(all="ignore"):
         matrix, made_of, dof = _estimate(problem, theta, evidence)
     lost = evidence.held | unidentified
     matrix[lost, :] = matrix[:, lost] = np.nan
     if not (np.diag(matrix)[~lost] > 0).all():
         message = "the curvature is not positive definite here"
-        return CovarianceEstimate(matrix=None, status="unavailable", message=message, dof=None, unidentified=unidentified)
+        return CovarianceEstimate(
+            matrix=None, status="unavailable", message=message, dof=None, unidentified=unidentified
+        )
     caveats = _caveats(problem, evidence)
     return CovarianceEstimate(
         matrix=matrix,
@@ -99,7 +104,7 @@ def values_jacobian(problem: Problem, theta: Vector) -> Matrix:
 
     layout = problem.layout
     if layout.logarithmic or layout.tied:
-        return np.asarray(_values_jacobian.light(problem, np.asarray(theta, problem.lower.dtype)), np.float64)
+        return np.asarray(_values_jacobian.light(problem, array(theta, problem.lower.dtype)), np.float64)
     positions = {name: index for index, name in enumerate(layout.free)}
     selection = np.zeros((len(layout.names), len(layout.free)))
     for row, name in enumerate(layout.names):
@@ -133,7 +138,9 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
     if _scale_from_residuals(problem) and dof is not None and dof <= 0:
         return "there are no degrees of freedom left to tell the scatter from"
     if evidence.linearization is None and evidence.hessian is None:
-        reason = f"more than {EXACT_UP_TO} free parameters" if len(theta) > EXACT_UP_TO else "a derivative is not finite"
+        reason = (
+            f"more than {EXACT_UP_TO} free parameters" if len(theta) > EXACT_UP_TO else "a derivative is not finite"
+        )
         return f"there is no exact Hessian: {reason}"
     return None
 
@@ -162,7 +169,7 @@ def _estimate(problem: Problem, theta: Vector, evidence: Evidence) -> tuple[Matr
     if evidence.hessian is not None:
         hessian = evidence.hessian
     else:
-        hessian = np.asarray(_hessian.light(problem, np.asarray(theta, problem.lower.dtype)), np.float64)
+        hessian = np.asarray(_hessian.light(problem, array(theta, problem.lower.dtype)), np.float64)
     inverse = _pseudo_inverse(total * hessian, movable)
     if problem.loss is not None and problem.loss.likelihood:
         return inverse, "inverse observed information", None
@@ -174,7 +181,7 @@ def _outer_products(problem: Problem, theta: Vector) -> Matrix:
     """Return the sum over rows of the outer products of weighted gradients, shape (free, free)."""
     import numpy as np
 
-    point = np.asarray(theta, problem.lower.dtype)
+    point = array(theta, problem.lower.dtype)
     total = np.zeros((len(theta), len(theta)))
     for rows in LeastSquares(problem).chunks():
         gradients = np.asarray(_row_gradients.for_work(len(rows) * len(theta))(problem, point, rows), np.float64)
