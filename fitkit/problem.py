@@ -124,11 +124,17 @@ class Problem:
 
     def row_residuals(self, theta: Theta, rows: RowData) -> Rows:
         """Return residuals r_i sqrt(w_i / sum w), shape (rows,), whose squares sum to the rows' part of the objective."""
+        return self.residuals_and_predictions(theta, rows)[0]
+
+    def residuals_and_predictions(self, theta: Theta, rows: RowData) -> tuple[Rows, Rows]:
+        """Return the residuals, and the predictions on the scale of the target, shape (rows,) each."""
         loss = self._loss()
         if not isinstance(loss, ResidualLoss):
             raise TypeError(f"{loss.kind} has no residuals")
+        fitted = self.fitted(theta, rows)
         scale = jnp.sqrt(rows.weight / self.total_weight)
-        return jnp.where(rows.weight > 0, scale * loss.residual(self.fitted(theta, rows)), 0.0)
+        residuals = jnp.where(rows.weight > 0, scale * loss.residual(fitted), 0.0)
+        return residuals, loss.mean(fitted.prediction)
 
     # -- penalties and the objective --------------------------------------------------------------------------------------
 

@@ -131,7 +131,10 @@ def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree)
     if "kind" not in value:
         return tree.diagnostic(path, "E105", f"`{section}` needs `kind`", one_of(kinds))
     kind = value["kind"]
-    guess = did_you_mean(kind, kinds) if isinstance(kind, str) else None
+    if not isinstance(kind, str):
+        message = f"`kind` must be a word, not {described(kind)}".replace(", not empty", ", and is empty")
+        return tree.diagnostic((section, "kind"), "E108", message, one_of(kinds), value=kind is not None)
+    guess = did_you_mean(kind, kinds)
     return tree.diagnostic(
         (section, "kind"), "E107", f"unknown {section} {described(kind)}", guess or one_of(kinds), value=True
     )

@@ -119,7 +119,11 @@ def _model(search: _Search, model: Model) -> None:
 def _loss(search: _Search) -> None:
     loss = search.source.config.loss
     if isinstance(loss, FormulaCost | FormulaResidual):
-        _formula(search, loss.expression, ("loss", "expression"), ROLES)
+        path = ("loss", "expression")
+        for name in sorted(loss.expression.names & ROLES & search.known):
+            message = f"`{name}` is a word of the loss and the name of a parameter"
+            _mistake(search, path, name, "E121", message, "rename the parameter")
+        _formula(search, loss.expression, path, ROLES)
 
 
 def _rows(search: _Search) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 from fitkit.config.sections import Sections
+from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic
 from fitkit.losses import Loss, ResidualLoss
+from fitkit.losses.expression import FormulaCost
+from fitkit.models import LinearModel, Model
+from fitkit.models.linear import INTERCEPT
 from fitkit.optimizers import Automatic
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
@@ -20,7 +25,8 @@ def objective_rules(sections: Sections) -> Iterator[Diagnostic]:
     """Yield what is wrong between the sections that make the objective, and between it and the optimizer."""
     yield from _what_is_fitted(sections)
     yield from _data(sections)
-    yield from _likelihood(sections)
+    yield from _model(sections)
+    yield from _sigma(sections)
     yield from _optimizer(sections)
 
 
@@ -72,14 +78,42 @@ def _excluded(sections: Sections, key: str, other: str) -> Diagnostic:
     return sections.tree.diagnostic(("data", key), "E111", message, "keep one of them")
 
 
-def _likelihood(sections: Sections) -> Iterator[Diagnostic]:
+def _model(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse inputs that are none, doubled, the target itself, or called like the intercept."""
+    model, tree = sections.get("model"), sections.tree
+    if not isinstance(model, Model) or model.inputs_used is None:
+        return
+    named: Any = model  # every model but a formula has a `target`
+    several = tree.given("model", "inputs")
+    if not model.inputs_used:
+        message = "`inputs` is empty"
+        yield tree.diagnostic(("model", "inputs"), "E105", message, "name the input columns: `inputs: [x]`")
+    for index, name in enumerate(model.inputs_used):
+        path: Path = ("model", "inputs", index) if several else ("model", "input")
+        if name in model.inputs_used[:index]:
+            yield tree.diagnostic(path, "E106", f"`{name}` stands in `inputs` twice", "keep one of them", value=True)
+        elif name == named.target:
+            message = f"`{name}` is both the target and an input"
+            yield tree.diagnostic(path, "E111", message, "remove it from the inputs", value=True)
+        elif isinstance(model, LinearModel) and model.intercept and name == INTERCEPT:
+            message = f"`{name}` is the name of the constant term"
+            way_out = "rename the column by `data.columns`, or write `intercept: false`"
+            yield tree.diagnostic(path, "E113", message, way_out, value=True)
+
+
+def _sigma(sections: Sections) -> Iterator[Diagnostic]:
     data, loss = sections.get("data"), sections.get("loss")
-    if data is not None and isinstance(loss, Loss) and loss.likelihood and data.sigma is not None:
+    if data is None or data.sigma is None or not isinstance(loss, Loss):
+        return
+    path = ("data", "sigma")
+    if loss.likelihood:
         message = (
             f"`sigma` means nothing under the likelihood loss `{loss.kind}`, which knows the spread of its targets"
         )
-        way_out = "remove `sigma`; `weights` count rows"
-        yield sections.tree.diagnostic(("data", "sigma"), "E111", message, way_out)
+        yield sections.tree.diagnostic(path, "E111", message, "remove `sigma`; `weights` count rows")
+    elif isinstance(loss, FormulaCost):
+        message = "`sigma` means nothing under the loss `expression`, which says the whole cost of a row"
+        yield sections.tree.diagnostic(path, "E111", message, "remove `sigma`, and use the column in the expression")
 
 
 def _optimizer(sections: Sections) -> Iterator[Diagnostic]:

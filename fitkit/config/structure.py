@@ -87,7 +87,9 @@ def _leaf(hint: Any, bounds: dict[str, Any]) -> Schema:
 
 def _container(origin: Any, arguments: tuple[Any, ...]) -> Schema:
     if origin is Literal:
-        return core_schema.literal_schema(list(arguments))
+        words = core_schema.literal_schema(list(arguments))
+        counted = isinstance(arguments[0], int)  # true equals 1 in Python
+        return core_schema.no_info_before_validator_function(whole_number, words) if counted else words
     if origin is list:
         return core_schema.list_schema(_schema(arguments[0]), strict=True)
     if origin is tuple:

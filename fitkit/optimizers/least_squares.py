@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from fitkit.backend import array, jax, jnp, kernel
 from fitkit.problem import Problem, RowData
@@ -30,16 +30,34 @@ CHUNK = 65_536
 """Rows linearized at a time: with ten parameters 5 MB, within the cache of the last level."""
 
 
-@kernel()
-def _residuals_and_jacobian(problem: Problem, theta: Theta, rows: RowData) -> tuple[jax.Array, jax.Array]:
-    """Return r (rows,) and J (rows, free) by forward mode, one tangent per parameter."""
+class Expansion(NamedTuple):
+    """The rows near a point, as one compiled kernel gives them."""
 
-    def along(tangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        both: tuple[jax.Array, jax.Array] = jax.jvp(lambda t: problem.row_residuals(t, rows), (theta,), (tangent,))
+    predictions: jax.Array
+    """On the scale of the target, shape (rows,); none for penalties."""
+    residuals: jax.Array
+    """Shape (rows,)."""
+    jacobian: jax.Array
+    """Shape (rows, free)."""
+
+
+@kernel()
+def _expand(problem: Problem, theta: Theta, rows: RowData) -> Expansion:
+    """Return predictions, residuals, and their Jacobian by forward mode, one tangent per parameter.
+
+    Predictions ride along, so that a report needs no program of its own.
+    """
+
+    def along(tangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        both: tuple[jax.Array, jax.Array, jax.Array] = jax.jvp(
+            lambda t: problem.residuals_and_predictions(t, rows), (theta,), (tangent,), has_aux=True
+        )
         return both
 
-    residuals, jacobian = jax.vmap(along, out_axes=(None, 1))(jnp.eye(theta.shape[0], dtype=theta.dtype))
-    return residuals, jacobian
+    residuals, jacobian, predictions = jax.vmap(along, out_axes=(None, 1, None))(
+        jnp.eye(theta.shape[0], dtype=theta.dtype)
+    )
+    return Expansion(predictions, residuals, jacobian)
 
 
 @kernel()
@@ -136,16 +154,27 @@ class LeastSquares:
                 inputs=chunk.inputs, target=chunk.target, sigma=chunk.sigma, weight=jnp.where(inside, chunk.weight, 0.0)
             )
 
+    def expansions(self, theta: Vector) -> Iterator[Expansion]:
+        """Yield the expansion of every chunk."""
+        point = array(theta, self.problem.lower.dtype)
+        for rows in self.chunks():
+            yield _expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
+
+    def predictions(self, theta: Vector) -> Vector:
+        """Return predictions on the scale of the target at theta, shape (rows,)."""
+        import numpy as np
+
+        parts = [np.asarray(expansion.predictions, np.float64) for expansion in self.expansions(theta)]
+        return np.concatenate(parts)[: len(self.rows)]
+
     def jacobians(self, theta: Vector) -> Iterator[tuple[Vector, Matrix]]:
         """Yield (r, J) of every chunk and of the penalties, as float64."""
         import numpy as np
 
-        point = array(theta, self.problem.lower.dtype)
-        for rows in self.chunks():
-            r, j = _residuals_and_jacobian.for_work(len(rows) * len(theta))(self.problem, point, rows)
-            yield np.asarray(r, np.float64), np.asarray(j, np.float64)
+        for expansion in self.expansions(theta):
+            yield np.asarray(expansion.residuals, np.float64), np.asarray(expansion.jacobian, np.float64)
         if self.has_penalties:
-            r, j = _penalties_and_jacobian.light(self.problem, point)
+            r, j = _penalties_and_jacobian.light(self.problem, array(theta, self.problem.lower.dtype))
             yield np.asarray(r, np.float64), np.asarray(j, np.float64)
 
     @property

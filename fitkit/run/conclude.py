@@ -12,6 +12,7 @@ from fitkit.losses.mse import MeanSquaredError
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.problem import Problem
 from fitkit.result import EvidenceSummary, FitSummary, FittedParameter, LossSummary, Status, UncertaintySummary
 from fitkit.run.assemble import Assembled
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
-STRONG = 0.99
+STRONG = 0.999
 """Correlations above this are worth a warning."""
 
 
@@ -246,6 +247,8 @@ def _predicted(problem: Problem, theta: Vector) -> Vector | None:
 
     if problem.rows is None:
         return None
+    if problem.least_squares and len(theta) > 0:
+        return LeastSquares(problem).predictions(theta)  # by the program that the search used
     point = array(theta, problem.lower.dtype)
     work = len(problem.rows) * max(1, len(theta))
     return np.asarray(_predictions.for_work(work)(problem, point), np.float64)
