@@ -93,7 +93,10 @@ def test_more_than_twenty_mistakes_are_cut(refuse: Refuse) -> None:
         ("loss: [mse]", "E108", 7, "a kind or a map"),
         ("loss:", "E108", 1, "is empty"),
         ("optimizer: {kind: lm, epochs: 5}", "E104", 23, "it is a key of `sgd` and `adam`"),
-        ("optimizer: {kind: 3}", "E107", 19, "unknown optimizer 3"),
+        ("optimizer: {kind: 3}", "E108", 19, "must be a word, not 3"),
+        ("optimizer: {kind: [lm]}", "E108", 19, "must be a word, not a list"),
+        ("optimizer: {kind: }", "E108", 13, "is empty"),
+        ("fitkit: true", "E108", 9, "whole number"),
         ("optimizer: {kind: adam, epochs: 2.5}", "E108", 33, "must be a whole number, not 2.5"),
         ("optimizer: {kind: adam, epochs: true}", "E108", 33, "must be a whole number, not true"),
         ("optimizer: {kind: adam, epochs: 0}", "E109", 33, "must be at least 1, not 0"),
@@ -206,6 +209,13 @@ def test_a_mistake_in_the_data(refuse: Refuse, data: str, code: str, column: int
         ("model: {kind: linear, inputs: [x]}", "E105", 2, "needs `target`"),
         ("model: {kind: polynomial, input: x, target: y, degree: 61}", "E109", 2, "at most 60"),
         ("model: {kind: python, function: 'm.py:f', inputs: [x], target: y}", "E105", 2, "needs `parameters`"),
+        ("model: {kind: linear, inputs: [], target: y}", "E105", 2, "`inputs` is empty"),
+        ("model: {kind: linear, inputs: [x, x], target: y}", "E106", 2, "twice"),
+        ("model: {kind: linear, inputs: [x, y], target: y}", "E111", 2, "both the target and an input"),
+        ("model: {kind: linear, inputs: [intercept], target: y}", "E113", 2, "constant term"),
+        ("model: {kind: polynomial, input: y, target: y, degree: 1}", "E111", 2, "both the target and an input"),
+        ("model: {kind: linear, inputs: [x], target: y}\nparameters: {x: {scale: log}}", "E112", 3, "no logarithm"),
+        ("model: {kind: linear, inputs: [x], target: y}\nparameters: {x: {fixed: true}}", "E112", 3, "is fixed"),
         ("model: {kind: formular}", "E107", 2, "did you mean `formula`?"),
         ("model: y = a * x", None, 2, "~"),
         ("model: [y, x]", "E108", 2, "must be a kind or a map"),
@@ -224,8 +234,8 @@ def test_a_fit_needs_data_and_a_model_or_an_objective(refuse: Refuse) -> None:
     assert one(refuse("just words\n"))[0] == "E108"
 
 
-@pytest.mark.parametrize("loss", ["poisson", "binary_cross_entropy"])
-def test_sigma_means_nothing_under_a_likelihood(refuse: Refuse, loss: str) -> None:
+@pytest.mark.parametrize("loss", ["poisson", "binary_cross_entropy", "{kind: expression, expression: prediction}"])
+def test_sigma_means_nothing_under_some_losses(refuse: Refuse, loss: str) -> None:
     found = refuse(BASE.replace("points.csv", "{path: p.csv, sigma: e}") + f"loss: {loss}\n")
     assert one(found)[:3] == ("E111", 1, 21)
 

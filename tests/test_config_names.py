@@ -65,6 +65,8 @@ def test_names_of_the_loss() -> None:
     found = roles(text % "(target - prediction) / (s + w)")
     assert (found.inputs, found.parameters) == (("t", "w"), ("a", "s"))
     assert refusal(text % "(target - prediction) / (s + v)", ConfigError)[:2] == (4, 65)
+    clash = text.replace("s: 2", "s: 2, target: 1") % "target - prediction + s"
+    assert refusal(clash, ConfigError)[:2] == (4, 36)
 
 
 def test_models_with_names_of_their_own() -> None:

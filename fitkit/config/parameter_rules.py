@@ -64,16 +64,12 @@ def _start(name: str, parameter: Parameter, sections: Sections, own: tuple[str, 
     if parameter.start is not None:
         return
     path = ("parameters", name)
-    low, high = parameter.min, parameter.max
     if parameter.fixed:
         message = f"`{name}` is fixed, and has no `start` to be held at"
         yield sections.tree.diagnostic((*path, "fixed"), "E112", message, f"write `{name}: {{start: 1, fixed: true}}`")
-    elif parameter.scale == "log" and own is not None:
+    elif parameter.scale == "log" and own is not None and (parameter.min is None or parameter.min <= 0):
         message = f"`{name}` needs a `start` above 0: it would begin at 0, which has no logarithm"
         yield sections.tree.diagnostic((*path, "scale"), "E112", message)
-    elif own is not None and ((low is not None and low > 0) or (high is not None and high < 0)):
-        message = f"`{name}` needs a `start` within its bounds: it would begin at 0"
-        yield sections.tree.diagnostic(path, "E112", message, f"write `{name}: {{start: ...}}`")
     elif own is None and "model" not in sections.failed:
         yield sections.tree.diagnostic(
             path, "E112", f"`{name}` needs a `start`", f"write `{name}: 1`, or a better guess"
