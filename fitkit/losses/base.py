@@ -82,7 +82,7 @@ class DistanceLoss(ResidualLoss):
 
     @abstractmethod
     def rho(self, squared: Rows) -> Rows:
-        """Return the cost for the squared distance, shape (rows,); zero at zero, with a finite slope there."""
+        """Return the cost for the squared distance, shape (rows,): zero at zero, with a slope, and no cancellation there."""
 
     @final
     def distance(self, fitted: Fitted) -> Rows:
@@ -93,6 +93,7 @@ class DistanceLoss(ResidualLoss):
     def residual(self, fitted: Fitted) -> Rows:
         """Return u sqrt(rho(u²) / u²), shape (rows,)."""
         distance = self.distance(fitted)
-        # At u = 0 the ratio is 0/0, and already at subnormal u² it has no digits. rho is linear there, so a tiny s stands in.
-        squared = jnp.maximum(distance**2, 1e-200 if distance.dtype == jnp.float64 else 1e-30)
+        # At u = 0 the ratio is 0/0. rho is linear there, so a tiny s stands in: tiny, but its cube, which second
+        # derivatives of the ratio divide by, must not underflow.
+        squared = jnp.maximum(distance**2, 1e-100 if distance.dtype == jnp.float64 else 1e-12)
         return distance * jnp.sqrt(self.rho(squared) / squared)

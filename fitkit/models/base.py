@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from fitkit.component import Component
-from fitkit.types import Inputs, Rows, Values
+from fitkit.types import Inputs, Rows, Scalar, Values
 
 
 class Model(Component):
@@ -47,5 +47,5 @@ class Model(Component):
         return None
 
     @abstractmethod
-    def predict(self, values: Values, inputs: Inputs) -> Rows:
-        """Return one prediction per row, shape (rows,), from parameters by name and inputs by name."""
+    def predict(self, values: Values, inputs: Inputs) -> Rows | Scalar:
+        """Return one prediction per row, shape (rows,), or () where `may_be_constant`, from parameters and inputs by name."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, final
 
 from fitkit.expressions import Equation, to_jax
 from fitkit.models.base import Model
-from fitkit.types import Inputs, Rows, Values
+from fitkit.types import Inputs, Rows, Scalar, Values
 
 
 @final
@@ -40,7 +40,7 @@ class FormulaModel(Model):
         """None: `parameters` in the config names them."""
         return
 
-    def predict(self, values: Values, inputs: Inputs) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Rows | Scalar:
         """Return the formula's right side, shape (rows,), or () where it depends on no column."""
         names: dict[Any, Rows] = {**inputs, **values}
         return to_jax(self.formula.prediction)(names)
