@@ -160,7 +160,7 @@ def test_an_equation_has_two_sides() -> None:
 
 @pytest.mark.parametrize(
     ("operator", "count", "value"),
-    [("+", 1_900, 1_900.0), ("*", 1_900, 1.0), ("-", 3_990, -3_988.0), ("/", 3_990, 1.0), (" and ", 1_600, 1.0)],
+    [("+", 1_900, 1_900.0), ("*", 1_900, 1.0), ("-", 2_900, -2_898.0), ("/", 2_900, 1.0), (" and ", 1_600, 1.0)],
 )
 def test_long_flat_expressions_are_legal(operator: str, count: int, value: float) -> None:
     assert to_numpy(parse(operator.join(["x"] * count)))({"x": 1.0}) == value

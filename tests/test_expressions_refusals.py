@@ -166,13 +166,13 @@ OVERSIZED = {
 
 
 def refusal(text: str) -> ExpressionError:
-    """Return the refusal of `text`, of which the quickest of three takes less than the limit."""
+    """Return the refusal of `text`, of which the quickest of three takes less than the limit of processor time."""
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(ExpressionError) as caught:
             parse(text)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < LIMIT_SECONDS
     error = caught.value
     assert error.text == text
@@ -269,10 +269,10 @@ def chain(text: str, count: int) -> dict[str, Expression]:
 
 def test_depth_counts_through_definitions() -> None:
     definitions = chain("1 / (1 + d)", 50)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ExpressionError, match="nested more than 100 levels"):
         parse("1 / (1 + d49)", definitions)
-    assert time.perf_counter() - start < LIMIT_SECONDS
+    assert time.process_time() - start < LIMIT_SECONDS
 
 
 def test_nodes_of_definitions_count_once() -> None:

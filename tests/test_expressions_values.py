@@ -130,10 +130,19 @@ def test_each_function_is_the_same_in_both_lowerings(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_single_precision_stays_single_precision(name: str) -> None:
     function = to_jax(parse(f"2 * {call(name)} + where(a > 0, 1, 2) + (a < 1) + pi"))
-    single = {key: jnp.asarray(value, jnp.float32) for key, value in arguments(name).items()}
+    single: dict[str | TextComparison, Any] = {
+        key: jnp.asarray(value, jnp.float32) for key, value in arguments(name).items()
+    }
     assert function(single).dtype == jnp.float32
     if name not in {"lgamma", "digamma"}:  # XLA's own polynomials
         assert "f64" not in str(jax.make_jaxpr(lambda a: function({**single, "a": a}))(single["a"]))
+
+
+def test_constants_take_the_precision_of_their_surroundings() -> None:
+    environment = {"x": jnp.ones(2, jnp.float32), TextComparison("s", "==", "a"): jnp.asarray([True, False])}
+    found = to_jax(parse("where(s == 'a', 2, 0.5)"))(environment)
+    assert found.dtype == jnp.float32
+    assert found.tolist() == [2.0, 0.5]
 
 
 MPMATH = {
@@ -181,7 +190,7 @@ def test_the_shapes_are_what_is_documented() -> None:
 
 
 def test_voigt_against_scipy() -> None:
-    from scipy.special import voigt_profile  # type: ignore[import-untyped] # scipy ships no types
+    from scipy.special import voigt_profile
 
     generator = np.random.default_rng(2)
     x = np.concatenate([np.linspace(-40, 40, 2001), 10.0 ** generator.uniform(-8, 4, 2000)])
