@@ -139,7 +139,8 @@ def test_single_precision_stays_single_precision(name: str) -> None:
 
 
 def test_constants_take_the_precision_of_their_surroundings() -> None:
-    environment = {"x": jnp.ones(2, jnp.float32), TextComparison("s", "==", "a"): jnp.asarray([True, False])}
+    is_a = TextComparison("s", "==", "a")
+    environment: dict[str | TextComparison, Any] = {"x": jnp.ones(2, jnp.float32), is_a: jnp.asarray([True, False])}
     found = to_jax(parse("where(s == 'a', 2, 0.5)"))(environment)
     assert found.dtype == jnp.float32
     assert found.tolist() == [2.0, 0.5]
