@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, final
 
 if TYPE_CHECKING:
@@ -16,11 +17,16 @@ LOG_SECONDS = 5.0
 
 @final
 class Progress:
-    """Shows the rows of a search on standard error while it runs."""
+    """Shows the rows of a search while it runs.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: standard error.
+        live: whether it is a terminal where a line can be replaced; plain lines are written otherwise.
+    """
+
+    def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
-        self._terminal = stream.isatty()
+        self._terminal = live
         self._began = time.monotonic()
         self._next = self._began + (QUIET_SECONDS if self._terminal else LOG_SECONDS)
         self._live: Live | None = None
@@ -38,10 +44,11 @@ class Progress:
         line = f"step {row.step}  loss {row.loss:.6g}{slope}  {now - self._began:.1f} s"
         if self._terminal:
             self._next = now + LIVE_SECONDS
-            self._screen().update(line, refresh=True)
+            self._update(line)
         else:
             self._next = now + LOG_SECONDS
-            print(line, file=self._stream, flush=True)
+            with suppress(OSError):  # that nobody listens any more is no reason to lose the fit
+                print(line, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Take the live line off the screen."""
@@ -49,11 +56,13 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def _screen(self) -> Live:
+    def _update(self, line: str) -> None:
+        from rich.text import Text
+
         if self._live is None:
             from rich.console import Console
             from rich.live import Live
 
             self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
             self._live.start()
-        return self._live
+        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import click
 
+from fitkit.cli.terminal import say
 from fitkit.component import Component, describe_fields, documentation
 
 KINDS = ("models", "losses", "optimizers")
@@ -19,14 +23,16 @@ def command(what: str | None) -> None:
 
     components: dict[str, tuple[type[Component], ...]] = {"models": MODELS, "losses": LOSSES, "optimizers": OPTIMIZERS}
     for title in KINDS if what is None else (what,):
-        click.echo(f"{title}\n")
-        for cls in components[title]:
-            click.echo(_described(cls))
+        said = [title, *(_described(cls) for cls in components[title])]
+        say("\n\n".join(said) + ("\n" if title != KINDS[-1] and what is None else ""))
 
 
-def _described(cls: type[Component]) -> str:
+def _described(cls: type[Any]) -> str:
     lines = [click.wrap_text(f"{cls.kind}: {documentation(cls)}", 78, "  ", "      ")]
+    written = {f.name for f in fields(cls) if f.init}
     for key in describe_fields(cls):
+        if key.name not in written:
+            continue
         default = "required" if key.default == "required" else f"default {key.default}"
         lines.append(click.wrap_text(f"{key.name} ({default}): {key.documentation}", 78, "      ", "        "))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import click
 
+from fitkit.cli.terminal import say
 
-@click.command("doctor", short_help="Show versions, devices and limits of this machine.")
+
+@click.command("doctor", short_help="Show versions, devices and precision of this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(*, as_json: bool) -> None:
-    """Show what fitkit runs on: versions, devices, precision, and which optional packages are installed."""
+    """Show what fitkit runs on: versions, devices and precision."""
     facts = _facts()
     if as_json:
         import json
 
-        click.echo(json.dumps(facts, indent=2))
+        say(json.dumps(facts, indent=2))
         return
     width = max(map(len, facts))
     for name, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        click.echo(f"{name:{width}}  {shown}")
+        say(f"{name:{width}}  {shown}")
 
 
 def _facts() -> dict[str, object]:
@@ -36,7 +38,7 @@ def _facts() -> dict[str, object]:
         except metadata.PackageNotFoundError:
             return "not installed"
 
-    packages = ("jax", "jaxlib", "numpy", "scipy", "polars", "pydantic", "click", "rich", "PyYAML")
+    packages = ("jax", "jaxlib", "numpy", "scipy", "optax", "polars", "pydantic", "click", "rich", "PyYAML")
     return {
         "fitkit": __version__,
         "python": platform.python_version(),

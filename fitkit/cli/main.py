@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import final
 
 import click
 
 from fitkit import __version__
+from fitkit.cli.terminal import tell
 from fitkit.errors import ExitCode, FitkitError
 
 COMMANDS = {
@@ -17,7 +17,7 @@ COMMANDS = {
     "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
     "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),
     "schema": ("fitkit.cli.schema", "Print the JSON Schema of a config, for editors."),
-    "doctor": ("fitkit.cli.doctor", "Show versions, devices and limits of this machine."),
+    "doctor": ("fitkit.cli.doctor", "Show versions, devices and precision of this machine."),
 }
 """Each command's module and help line: a module is imported only when its command runs."""
 
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, help_line = COMMANDS[cmd_name]
-        if ctx.resilient_parsing or sys.argv[1:] in (["--help"], ["-h"], []):
+        if not ctx.resilient_parsing and sys.argv[1:] in (["--help"], ["-h"], []):
             return click.Command(cmd_name, short_help=help_line)
         command: click.Command = importlib.import_module(module).command
         return command
@@ -69,32 +69,20 @@ def main() -> None:
     try:
         code = group.main(standalone_mode=False)
     except FitkitError as error:
-        print(error.render(), file=sys.stderr)  # noqa: T201 - this is the command line
-        _leave(error.exit_code)
+        tell(error.render())
+        sys.exit(int(error.exit_code))
     except click.exceptions.Exit as stop:
-        _leave(stop.exit_code)
+        sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
-        _leave(error.exit_code)
+        sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)  # noqa: T201
-        _leave(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has enough: a pipe into `head` is no mistake. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(ExitCode.SUCCESS)
+        tell("interrupted")
+        sys.exit(int(ExitCode.INTERRUPTED))
     except Exception as error:
         _report_bug(error)
-        _leave(ExitCode.INTERNAL)
-    _leave(code if isinstance(code, int) else ExitCode.SUCCESS)
-
-
-def _leave(code: int) -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(int(code))
+        sys.exit(int(ExitCode.INTERNAL))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report_bug(error: Exception) -> None:
@@ -105,8 +93,7 @@ def _report_bug(error: Exception) -> None:
     with tempfile.NamedTemporaryFile("w", prefix="fitkit-bug-", suffix=".txt", delete=False) as stream:
         traceback.print_exception(error, file=stream)
     first = (str(error).splitlines() or [""])[0]
-    print(  # noqa: T201
+    tell(
         f"internal error: {type(error).__name__}: {first}\n"
-        f"  = help: this is a bug in fitkit {__version__}, not in your config; please report it with {stream.name}",
-        file=sys.stderr,
+        f"  = help: this is a bug in fitkit {__version__}, not in your config; please report it with {stream.name}"
     )

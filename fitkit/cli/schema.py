@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from fitkit.cli.terminal import say
+
 
 @click.command("schema", short_help="Print the JSON Schema of a config, for editors.")
 def command() -> None:
@@ -16,4 +18,4 @@ def command() -> None:
 
     from fitkit.config import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    say(json.dumps(json_schema(), indent=2))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fitkit.cli.options import all_settings, overrides
-from fitkit.errors import FitkitError
+from fitkit.cli.terminal import is_terminal, say, speaks_unicode, tell, text_style
+from fitkit.errors import ExitCode, FitkitError
 
 if TYPE_CHECKING:
     from fitkit.result import Result
@@ -22,9 +23,9 @@ _STARTED = time.perf_counter()
 
 
 @click.command("train", short_help="Fit a config, report convergence, and save the run.")
-@click.argument("config", metavar="CONFIG")
+@click.argument("config", metavar="CONFIG", type=click.Path())
 @overrides
-@click.option("--out", metavar="DIR", help="Save the run here instead of runs/<name>/<time>.")
+@click.option("--out", metavar="DIR", type=click.Path(), help="Save the run here instead of runs/<name>/<time>.")
 @click.option("--overwrite", is_flag=True, help="Replace the fitkit run that --out holds.")
 @click.option("--no-save", is_flag=True, help="Save nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -35,20 +36,23 @@ _STARTED = time.perf_counter()
 def command(ctx: click.Context, /, config: str, **options: Any) -> None:
     """Fit the CONFIG (a YAML file, or - for standard input), report convergence, and save the run.
 
-    Exit codes: 0 converged or completed, 2 config, 3 data, 4 not converged, 5 diverged, 7 environment, 8 file system,
-    130 interrupted.
+    Exit codes: 0 converged, or all epochs done; 1 a bug in fitkit; 2 usage, config or formula; 3 data; 4 not converged;
+    5 diverged; 7 device, memory or package missing; 8 file system; 130 and 143 interrupted, what was reached saved.
     """
     asked = _Signals()
     try:
         with asked.listening():
             result, saved = _train(config, options, asked)
-    except FitkitError as error:
+    except Exception as error:
         if options["as_json"]:
-            _print(_failed(config, error))
+            _say_document(_failed(config, error))
         raise
-    _print(_rendered(result, options))
-    if saved is not None and not options["quiet"] and not options["as_json"]:
-        click.echo(f"saved to {saved}", err=True)
+    except KeyboardInterrupt:
+        tell("interrupted at once: nothing of this run was saved")
+        ctx.exit(asked.exit_code)
+    _say_result(result, options)
+    if saved is not None and not options["quiet"]:
+        tell(f"saved to {saved}")
     ctx.exit(result.exit_code)
 
 
@@ -57,6 +61,11 @@ class _Signals:
 
     def __init__(self) -> None:
         self.number = 0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns when it was stopped at once."""
+        return ExitCode.TERMINATED if self.number == signal.SIGTERM else ExitCode.INTERRUPTED
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -70,9 +79,9 @@ class _Signals:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.number:
+        again, self.number = self.number != 0, number
+        if again:
             raise KeyboardInterrupt
-        self.number = number
 
 
 def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Result, Any]:
@@ -82,7 +91,7 @@ def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Resul
     from fitkit.progress import Progress
     from fitkit.run.train import TrainOptions, train
 
-    progress = None if options["quiet"] else Progress(sys.stderr)
+    progress = None if options["quiet"] or sys.stderr is None else Progress(sys.stderr, live=is_terminal(sys.stderr))
     try:
         result, folder = train(
             source,
@@ -102,34 +111,34 @@ def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Resul
     return result, None if folder is None else folder.path
 
 
-def _rendered(result: Result, options: dict[str, Any]) -> str:
+def _say_result(result: Result, options: dict[str, Any]) -> None:
     if options["as_json"]:
-        from fitkit.reports.json_document import render
+        _say_document(result)
+    elif options["quiet"]:
+        say(result.message)
+    else:
+        from fitkit.reports.text import render
 
-        return render(result)
-    if options["quiet"]:
-        return result.message
-    from fitkit.cli.terminal import text_style
-    from fitkit.reports.text import render as render_text
-
-    return render_text(result, text_style(verbose=options["verbose"]))
+        say(render(result, text_style(verbose=options["verbose"])))
 
 
-def _failed(config: str, error: FitkitError) -> str:
+def _say_document(result: Result) -> None:
     from fitkit.reports.json_document import render
+
+    say(render(result, ascii_only=not speaks_unicode(sys.stdout)))
+
+
+def _failed(config: str, error: Exception) -> Result:
+    """Return what there is of a run that a mistake ended, or a bug."""
     from fitkit.result import Result, Status
 
-    headline = error.diagnostics[0].message if error.diagnostics else str(error)
-    return render(Result(
+    diagnostics = error.diagnostics if isinstance(error, FitkitError) else ()
+    return Result(
         name=None,
         path=config,
         status=Status.FAILED,
-        exit_code=int(error.exit_code),
-        reason=error.reason,
-        message=headline,
-        errors=error.diagnostics,
-    ))  # fmt: skip
-
-
-def _print(text: str) -> None:
-    click.echo(text)
+        exit_code=int(error.exit_code if isinstance(error, FitkitError) else ExitCode.INTERNAL),
+        reason=error.reason if isinstance(error, FitkitError) else "internal",
+        message=diagnostics[0].message if diagnostics else f"internal error: {type(error).__name__}: {error}",
+        errors=diagnostics,
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fitkit.cli.options import all_settings, overrides
+from fitkit.cli.terminal import say, tell
 from fitkit.errors import FitkitError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("validate", short_help="Check configs without fitting them.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATHS...", type=click.Path())
 @overrides
 @click.option("--data", "whole", is_flag=True, help="Read the tables whole, not only their headers.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only what is wrong.")
@@ -47,12 +48,12 @@ def command(
                 read_table(source.config.data, source.base, used, source.where)
         except FitkitError as error:
             codes.append(int(error.exit_code))
-            click.echo(error.render(), err=True)
+            tell(error.render())
             if not quiet:
-                click.echo(f"{path}: wrong")
+                say(f"{path}: wrong")
         else:
             if not quiet:
-                click.echo(f"{path}: ok")
+                say(f"{path}: ok")
     ctx.exit(min(codes, default=0))
 
 

@@ -11,9 +11,9 @@ from fitkit.errors import Diagnostic
 from fitkit.result import Result
 
 
-def render(result: Result) -> str:
-    """Return the document as text, indented by two blanks."""
-    return json.dumps(_plain(document(result)), indent=2, allow_nan=False, ensure_ascii=False)
+def render(result: Result, *, ascii_only: bool = False) -> str:
+    """Return the document as text, indented by two blanks; anything beyond ASCII as an escape if `ascii_only`."""
+    return json.dumps(_plain(document(result)), indent=2, allow_nan=False, ensure_ascii=ascii_only)
 
 
 def document(result: Result) -> dict[str, Any]:
