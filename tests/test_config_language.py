@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fitkit.config import Config, ConfigSource, load, resolved
+from fitkit.config import Config, ConfigSource, load, plain_values, resolved
 from fitkit.config.kinds import kind_name
 from fitkit.errors import ConfigError, FitkitError
 from fitkit.expressions import parse, parse_equation
 from fitkit.losses import LOSSES
 from fitkit.losses.huber import Huber
 from fitkit.losses.mse import MeanSquaredError
-from fitkit.models import FormulaModel
+from fitkit.models import FormulaModel, PythonModel
 from fitkit.optimizers import Automatic
 from fitkit.optimizers.adam import Adam
 from fitkit.optimizers.sgd import StochasticGradientDescent
@@ -189,6 +189,17 @@ def test_a_mistake_in_an_override_points_at_the_argument(override: str, code: st
     assert refusals(text, override) == [(code, f"--set {override}", 1, column)]
 
 
+def test_an_override_leaves_the_places_of_what_it_does_not_set() -> None:
+    loaded = source(BASE, "parameters.b.start=5")
+    assert loaded.diagnostic(("parameters", "b"), "E999", "found later").file == "-"
+    assert loaded.diagnostic(("parameters", "b", "start"), "E999", "found later").file == "--set parameters.b.start=5"
+
+
+def test_mistakes_of_the_config_come_first() -> None:
+    found = refusals(BASE + "los: mse\n", "sed=1", "devise=cpu")
+    assert [place[1] for place in found] == ["-", "--set devise=cpu", "--set sed=1"]
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -272,6 +283,13 @@ def test_a_link_does_not_lead_out_of_the_tree(tmp_path_factory: pytest.TempPathF
     outside.write_text("seed: 1\n")
     Path("link.yaml").symlink_to(outside)
     assert "own tree" in failing("extends: link.yaml\n", "f.yaml")[4]
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_parent_does_not_stand_in_a_folder_beside() -> None:
+    Path("other").mkdir()
+    Path("other/base.yaml").write_text(BASE)
+    assert "own tree" in failing("extends: ../other/base.yaml\n")[4]
 
 
 @pytest.mark.usefixtures("tree")
@@ -374,6 +392,13 @@ def test_a_resolved_path_leads_to_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "fit.yaml").write_text(BASE)
     text = resolved(load(str(tmp_path / "fit.yaml")), tmp_path / "runs" / "fit")
     assert "path: ../../points.csv" in text
+
+
+def test_a_loaded_function_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def f(parameters, inputs):\n    return inputs['x']\n")
+    model = PythonModel(function="m.py:f", inputs=("x",), target="y")
+    assert plain_values(model.load(tmp_path)) == plain_values(model)
+    assert set(plain_values(model)) == {"kind", "function", "inputs", "target"}
 
 
 def test_every_loss_can_be_named() -> None:

@@ -38,6 +38,6 @@ def _section(section: str, key: str, entry: Entry) -> Node:
 
 def _parameter(entry: Entry) -> Node:
     node = entry.node
-    if isinstance(node, Scalar) and isinstance(node.value, str | int | float) and not isinstance(node.value, bool):
+    if isinstance(node, Scalar) and isinstance(node.value, str | int | float):
         return Mapping(node.place, {"start": Entry(node.place, node)})
     return node
