@@ -53,6 +53,27 @@ class RowData:
             weight=self.weight[index],
         )
 
+    def chunks(self, size: int) -> tuple[RowData, ...]:
+        """Return the rows in pieces of `size`, the last filled up with copies of its last row at weight zero.
+
+        The pieces are made once and kept.
+        """
+        if len(self) <= size:
+            return (self,)
+        kept: dict[int, tuple[RowData, ...]] = self.__dict__.setdefault("_chunks", {})
+        if size not in kept:
+            kept[size] = tuple(self._chunk(start, size) for start in range(0, len(self), size))
+        return kept[size]
+
+    def _chunk(self, start: int, size: int) -> RowData:
+        missing = start + size - len(self)
+        part = self.take(slice(start, start + size))
+        if missing <= 0:
+            return part
+        filled = jax.tree.map(lambda column: jnp.concatenate([column, jnp.repeat(column[-1:], missing)]), part)
+        weight = jnp.concatenate([part.weight, jnp.zeros(missing, part.weight.dtype)])
+        return RowData(inputs=filled.inputs, target=filled.target, sigma=filled.sigma, weight=weight)
+
 
 def weighted_mean(costs: Rows, weight: Rows, total: Scalar) -> Scalar:
     """Return sum_i w_i c_i / total; a row of weight zero counts for nothing even where its cost is not finite."""

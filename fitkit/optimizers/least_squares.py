@@ -34,11 +34,13 @@ class Expansion(NamedTuple):
     """The rows near a point, as one compiled kernel gives them."""
 
     predictions: jax.Array
-    """On the scale of the target, shape (rows,); none for penalties."""
-    residuals: jax.Array
-    """Shape (rows,)."""
-    jacobian: jax.Array
-    """Shape (rows, free)."""
+    """On the scale of the target, shape (rows,)."""
+    columns: jax.Array
+    """The columns of [J r], shape (free + 1, rows): the layout that LAPACK reads."""
+
+
+KEPT = 2**25
+"""Numbers of a Jacobian that are kept for a second look, 256 MB; a larger one is computed again."""
 
 
 @kernel()
@@ -54,10 +56,10 @@ def _expand(problem: Problem, theta: Theta, rows: RowData) -> Expansion:
         )
         return both
 
-    residuals, jacobian, predictions = jax.vmap(along, out_axes=(None, 1, None))(
+    residuals, jacobian, predictions = jax.vmap(along, out_axes=(None, 0, None))(
         jnp.eye(theta.shape[0], dtype=theta.dtype)
     )
-    return Expansion(predictions, residuals, jacobian)
+    return Expansion(predictions, jnp.concatenate([jacobian, residuals[None]]))
 
 
 @kernel()
@@ -73,8 +75,10 @@ def _second_derivative(problem: Problem, theta: Theta, velocity: Theta, rows: Ro
 
 
 @kernel()
-def _penalties_and_jacobian(problem: Problem, theta: Theta) -> tuple[jax.Array, jax.Array]:
-    return problem.penalty_residuals(theta), jax.jacfwd(problem.penalty_residuals)(theta)
+def _expand_penalties(problem: Problem, theta: Theta) -> jax.Array:
+    """Return the columns of [J r] of the penalties, shape (free + 1, penalties)."""
+    jacobian: jax.Array = jax.jacfwd(problem.penalty_residuals)(theta)
+    return jnp.concatenate([jacobian.T, problem.penalty_residuals(theta)[None]])
 
 
 def triangular_factor(matrix: Matrix) -> Matrix:
@@ -98,8 +102,8 @@ class Linearization:
     """|r|², which is the objective."""
     column_norms: Vector
     """|J_j|, shape (free,)."""
-    jacobian: Matrix | None = None
-    """J itself, shape (rows, free), where the rows fit into one chunk."""
+    columns: tuple[Matrix, ...] | None = None
+    """J' itself, (free, rows) for each chunk of rows, where it fits into memory."""
 
     @property
     def finite(self) -> bool:
@@ -138,27 +142,21 @@ class LeastSquares:
             raise AssertionError("least squares has rows")
         return self.problem.rows
 
-    def chunks(self) -> Iterator[RowData]:
-        """Yield the rows in pieces of one shape each, the last filled up with rows of weight zero."""
-        import numpy as np
-
-        rows = self.rows
-        if len(rows) <= CHUNK:
-            yield rows
-            return
-        for start in range(0, len(rows), CHUNK):
-            index = np.arange(start, start + CHUNK)
-            chunk = rows.take(np.minimum(index, len(rows) - 1))
-            inside = index < len(rows)
-            yield RowData(
-                inputs=chunk.inputs, target=chunk.target, sigma=chunk.sigma, weight=jnp.where(inside, chunk.weight, 0.0)
-            )
+    def chunks(self) -> tuple[RowData, ...]:
+        """Return the rows in pieces of one shape each, the last filled up with rows of weight zero."""
+        return self.rows.chunks(CHUNK)
 
     def expansions(self, theta: Vector) -> Iterator[Expansion]:
-        """Yield the expansion of every chunk."""
+        """Yield the expansion of every chunk; the next one is under way while the last is used."""
         point = array(theta, self.problem.lower.dtype)
+        ahead = None
         for rows in self.chunks():
-            yield _expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
+            following = _expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
+            if ahead is not None:
+                yield ahead
+            ahead = following
+        if ahead is not None:
+            yield ahead
 
     def predictions(self, theta: Vector) -> Vector:
         """Return predictions on the scale of the target at theta, shape (rows,)."""
@@ -167,15 +165,14 @@ class LeastSquares:
         parts = [np.asarray(expansion.predictions, np.float64) for expansion in self.expansions(theta)]
         return np.concatenate(parts)[: len(self.rows)]
 
-    def jacobians(self, theta: Vector) -> Iterator[tuple[Vector, Matrix]]:
-        """Yield (r, J) of every chunk and of the penalties, as float64."""
+    def columns(self, theta: Vector) -> Iterator[Matrix]:
+        """Yield the columns of [J r], (free + 1, rows) for every chunk and for the penalties, as float64."""
         import numpy as np
 
         for expansion in self.expansions(theta):
-            yield np.asarray(expansion.residuals, np.float64), np.asarray(expansion.jacobian, np.float64)
+            yield np.asarray(expansion.columns, np.float64)
         if self.has_penalties:
-            r, j = _penalties_and_jacobian.light(self.problem, array(theta, self.problem.lower.dtype))
-            yield np.asarray(r, np.float64), np.asarray(j, np.float64)
+            yield np.asarray(_expand_penalties.light(self.problem, array(theta, self.problem.lower.dtype)), np.float64)
 
     @property
     def has_penalties(self) -> bool:
@@ -188,29 +185,27 @@ class LeastSquares:
 
         size = len(theta)
         triangle = np.zeros((0, size + 1))
-        squares = 0.0
-        column_squares = np.zeros(size)
+        kept: list[Matrix] = []
+        keep = len(self.rows) * size <= KEPT
         with np.errstate(all="ignore"):  # an overflow shows as a linearization that is not finite, and is handled there
-            for r, j in self.jacobians(theta):
-                squares += float(r @ r)
-                column_squares += np.einsum("ij,ij->j", j, j)
-                if not (np.isfinite(squares) and np.isfinite(column_squares).all()):
+            for columns in self.columns(theta):
+                if not np.isfinite(columns.sum()) and not np.isfinite(columns).all():
                     nothing = np.full((size, size), np.nan)
                     return Linearization(
-                        factor=nothing,
-                        projected=nothing[0],
-                        sum_of_squares=squares,
-                        column_norms=np.sqrt(column_squares),
+                        factor=nothing, projected=nothing[:, 0], sum_of_squares=np.nan, column_norms=nothing[:, 0]
                     )
-                triangle = triangular_factor(np.vstack([triangle, np.column_stack([j, r])]))
+                tall = columns.T if len(triangle) == 0 else np.vstack([triangle, columns.T])
+                triangle = triangular_factor(tall)
+                kept += [columns[:size]] if keep else []
         padded = np.zeros((size + 1, size + 1))
         padded[: len(triangle)] = triangle
         return Linearization(
             factor=padded[:size, :size],
             projected=padded[:size, size],
-            sum_of_squares=squares,
-            column_norms=np.sqrt(column_squares),
-            jacobian=j if len(r) == len(self.rows) and not self.has_penalties else None,
+            # Q keeps lengths: those of the factor's columns are those of J and r.
+            sum_of_squares=float(padded[:, size] @ padded[:, size]),
+            column_norms=np.linalg.norm(padded[:, :size], axis=0),
+            columns=tuple(kept) if keep else None,
         )
 
     def bend(self, theta: Vector, velocity: Vector, at_theta: Linearization) -> Vector:
@@ -220,10 +215,10 @@ class LeastSquares:
         dtype = self.problem.lower.dtype
         point, direction = array(theta, dtype), array(velocity, dtype)
         total = np.zeros(len(theta))
+        known = self.columns(theta) if at_theta.columns is None else at_theta.columns
         with np.errstate(all="ignore"):
-            known = None if at_theta.jacobian is None else iter([(None, at_theta.jacobian)])
-            for rows, (_, j) in zip(self.chunks(), known or self.jacobians(theta), strict=False):
+            for rows, columns in zip(self.chunks(), known, strict=False):
                 work = len(rows) * len(theta)
                 second = _second_derivative.for_work(work)(self.problem, point, direction, rows)
-                total += j.T @ np.asarray(second, np.float64)
+                total += columns[: len(theta)] @ np.asarray(second, np.float64)
         return total
