@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, final
@@ -14,7 +14,7 @@ from fitkit.errors import Diagnostic, FileSystemFault
 
 RESULT = "result.json"
 FILES = (RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz")
-"""Everything that a run writes; `result.json` is written last, so a folder that has it is whole."""
+"""Everything that a run writes; `result.json` gets its name last, so a folder that has it is whole."""
 LOCK = ".lock"
 
 
@@ -25,6 +25,9 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: BinaryIO | None = None
+        self._made: tuple[Path, ...] = ()
+        """The folders that this run created, innermost first."""
+        self._written: list[str] = []
 
     @classmethod
     def claim(cls, out: str | None, name: str, *, overwrite: bool) -> RunFolder:
@@ -34,90 +37,126 @@ class RunFolder:
             FileSystemFault: it cannot be created or written, is used by another run, or holds something else.
         """
         if out is None:
-            return _fresh(cls, name)
+            return cls._fresh(name)
         folder = cls(Path(out))
         with told(folder.path):
             folder._check(overwrite=overwrite)
+            folder._made = _missing(folder.path)
             folder.path.mkdir(parents=True, exist_ok=True)
             folder._take_lock()
+        if not overwrite and (folder.path / RESULT).exists():  # the run that held the lock has ended since the check
+            folder.release()
+            raise _earlier_run(folder.path)
         return folder
 
+    @classmethod
+    def _fresh(cls, name: str) -> RunFolder:
+        """Create runs/<name>/<UTC time>, with -2, -3, ... where that second is taken."""
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "run"
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+        parent, number = Path("runs") / safe, 1
+        made = _missing(parent)
+        with told(parent):
+            while True:
+                folder = cls(parent / (stamp if number == 1 else f"{stamp}-{number}"))
+                parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    folder.path.mkdir()  # of two runs that begin in the same second only one makes the folder
+                except FileExistsError:
+                    number += 1
+                except FileNotFoundError:
+                    continue  # a run that failed has tidied its empty parent away
+                else:
+                    folder._made = (folder.path, *made)
+                    folder._take_lock()
+                    return folder
+
     def write(self, name: str, write: Callable[[BinaryIO], object]) -> None:
-        """Write one file under a temporary name, sync it, and give it its name.
+        """Write one file under a temporary name and sync it; `publish` gives it its name.
 
         Raises:
             FileSystemFault: the disk refuses.
         """
-        temporary = self.path / f".{name}.partial"
-        with told(self.path / name):
-            try:
-                with temporary.open("wb") as stream:
-                    write(stream)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                temporary.replace(self.path / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with told(self.path / name), _partial(self.path, name).open("wb") as stream:
+            self._written.append(name)
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
 
-    def begin(self) -> None:
-        """Remove what an earlier run left, `result.json` first, so that the folder never mixes two runs."""
+    def publish(self) -> None:
+        """Give the files their names in place of an earlier run's, `result.json` last.
+
+        Raises:
+            FileSystemFault: the disk refuses; the folder then holds no run.
+        """
         with told(self.path):
-            for name in FILES:
-                (self.path / name).unlink(missing_ok=True)
+            try:
+                for name in FILES:  # result.json goes first: the folder never passes for a run while it mixes two
+                    (self.path / name).unlink(missing_ok=True)
+                for name in sorted(self._written, key=lambda name: name == RESULT):
+                    _partial(self.path, name).replace(self.path / name)
+            except BaseException:
+                for name in FILES:
+                    (self.path / name).unlink(missing_ok=True)
+                raise
+        self._written.clear()
 
     def release(self) -> None:
-        """Give the folder up; one that nothing was written to is removed."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-            (self.path / LOCK).unlink(missing_ok=True)
-        if self.path.is_dir() and not any(self.path.iterdir()):
-            self.path.rmdir()
+        """Give the folder up; of a run that was not published nothing is left."""
+        with suppress(OSError):  # a folder that went away meanwhile needs no tidying
+            for name in self._written:
+                _partial(self.path, name).unlink(missing_ok=True)
+            if self._lock is not None:
+                (self.path / LOCK).unlink(missing_ok=True)  # while it is held: afterwards it may be another run's
+                self._lock.close()
+                self._lock = None
+            for folder in self._made:
+                folder.rmdir()
 
     def _check(self, *, overwrite: bool) -> None:
+        """Refuse a folder that holds anything but a fitkit run, or what one that was killed left."""
         if not self.path.exists():
             return
         if not self.path.is_dir():
             raise _fault(self.path, "is a file, not a folder", "choose another `--out`")
-        found = {entry.name for entry in self.path.iterdir()} - {LOCK}
-        if not found:
-            return
-        if RESULT not in found or not found <= {*FILES, "groups.csv"}:
+        found = {entry.name for entry in self.path.iterdir()}
+        partials = {_partial(self.path, name).name for name in FILES}
+        ours = {*FILES, "groups.csv", LOCK, *partials}
+        unfinished = not found or LOCK in found
+        if not found <= ours or (RESULT not in found and not unfinished):
             raise _fault(
                 self.path, "holds something that is not a fitkit run", "choose another `--out`; nothing was touched"
             )
-        if not overwrite:
-            raise _fault(
-                self.path, "holds an earlier run", "add `--overwrite` to replace it, or choose another `--out`"
-            )
+        if RESULT in found and not overwrite:
+            raise _earlier_run(self.path)
 
     def _take_lock(self) -> None:
         import fcntl
 
-        self._lock = (self.path / LOCK).open("wb")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system however the process ends
-        except BlockingIOError:
-            self._lock.close()
-            self._lock = None
-            raise _fault(self.path, "is in use by another run", "wait for it, or choose another `--out`") from None
-
-
-def _fresh(cls: type[RunFolder], name: str) -> RunFolder:
-    """Create runs/<name>/<UTC time>, with -2, -3, ... where that second is taken."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "run"
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    parent, number = Path("runs") / safe, 1
-    with told(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            path = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        while self._lock is None:
+            lock = (self.path / LOCK).open("wb")
             try:
-                path.mkdir()  # of two runs that begin in the same second only one makes the folder
-            except FileExistsError:
-                number += 1
-            else:
-                return cls(path)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system however the process ends
+            except BlockingIOError:
+                lock.close()
+                raise _fault(self.path, "is in use by another run", "wait for it, or choose another `--out`") from None
+            if _is_at(self.path / LOCK, lock):
+                self._lock = lock
+            else:  # its last holder has removed it between the two calls above
+                lock.close()
+
+
+def _is_at(path: Path, stream: BinaryIO) -> bool:
+    return path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino
+
+
+def _partial(folder: Path, name: str) -> Path:
+    return folder / f".{name}.partial"
+
+
+def _missing(path: Path) -> tuple[Path, ...]:
+    """Return what `mkdir` would have to create, innermost first."""
+    return tuple(folder for folder in (path, *path.parents) if not folder.exists())
 
 
 @contextmanager
@@ -131,3 +170,7 @@ def told(path: Path) -> Iterator[None]:
 
 def _fault(path: Path, reason: str, help_line: str) -> FileSystemFault:
     return FileSystemFault(Diagnostic(code="E801", message=f"`{path}` {reason}", file=str(path), help=help_line))
+
+
+def _earlier_run(path: Path) -> FileSystemFault:
+    return _fault(path, "holds an earlier run", "add `--overwrite` to replace it, or choose another `--out`")

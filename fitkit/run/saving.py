@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fitkit.config import ConfigSource, resolved
 from fitkit.minimize import Search
@@ -28,12 +28,11 @@ def save(
     conclusion: Conclusion,
     assembled: Assembled,
 ) -> None:
-    """Write every file of the run, `result.json` last.
+    """Write every file of the run, and publish them together.
 
     Raises:
-        FileSystemFault: the disk refuses; earlier files of an unfinished run carry no result.json.
+        FileSystemFault: the disk refuses.
     """
-    folder.begin()
     folder.write("config.yaml", _text(resolved(source, folder.path)))
     history = ((row.step, *map(_cell, row[1:])) for row in search.history)
     folder.write("history.csv", _text(_csv(("step", "loss", "optimality", "change"), history)))
@@ -41,10 +40,11 @@ def save(
         folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions)))
     folder.write("parameters.npz", lambda stream: _arrays(stream, result))
     folder.write(RESULT, _text(render(result) + "\n"))
+    folder.publish()
 
 
 def _text(text: str) -> Callable[[BinaryIO], object]:
-    return lambda stream: stream.write(text.encode())
+    return lambda stream: stream.write(text.encode(errors="backslashreplace"))
 
 
 def _cell(value: float) -> str:
@@ -80,7 +80,15 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
 
 
 def _arrays(stream: BinaryIO, result: Result) -> None:
+    """Write an array for each parameter in numpy's format.
+
+    Not by `numpy.savez`: it takes the arrays as keywords, and parameters may be called `file` or `allow_pickle`.
+    """
+    import zipfile
+
     import numpy as np
 
-    arrays: dict[str, Any] = {name: np.float64(parameter.value) for name, parameter in result.parameters.items()}
-    np.savez(stream, **arrays)
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, parameter in result.parameters.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.asarray(parameter.value, np.float64), allow_pickle=False)
