@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from fitkit.reports.correlation import correlation_lines
 from fitkit.result import FittedParameter, Result, Status
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def _parameters(result: Result) -> RenderableType:
     if notes:
         table.add_column("notes", overflow="fold")
     for name, parameter in rows.items():
-        cells = [name, _significant(parameter.value, 8)]
+        cells = [name, _significant(parameter.value, _digits(parameter.value or 0, parameter.error, 8))]
         if errors:
             cells += [_significant(parameter.error, 4), _interval(parameter.interval)]
         if bounds:
@@ -123,8 +125,19 @@ def _significant(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}g}"
 
 
+def _digits(value: float, error: float | None, least: int) -> int:
+    """Return how many digits a value needs for its error to be seen in the last three, at least `least`."""
+    if not value or not error or not math.isfinite(value / error):
+        return least
+    return max(least, min(15, 3 + math.ceil(math.log10(abs(value / error)))))
+
+
 def _interval(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"[{interval[0]:.5g}, {interval[1]:.5g}]"
+    if interval is None:
+        return ""
+    low, high = interval
+    digits = _digits(max(abs(low), abs(high)), (high - low) / 4, 5)
+    return f"[{low:.{digits}g}, {high:.{digits}g}]"
 
 
 def _bounds(parameter: FittedParameter) -> str:
@@ -142,6 +155,10 @@ def _notes(parameter: FittedParameter) -> str:
     return ", ".join(f"= {parameter.tied}" if flag == "tied" else words.get(flag, flag) for flag in parameter.flags)
 
 
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 # -- the facts --------------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +170,7 @@ def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
         facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind})"))
     if result.optimizer is not None:
         why = f", chosen for {result.optimizer['why']}" if "why" in result.optimizer else ""
-        work = f"{result.steps} steps, {result.evaluations} evaluations" if result.steps != 1 else "1 step"
+        work = f"{_count(result.steps or 0, 'step')}, {_count(result.evaluations or 0, 'evaluation')}"
         facts.append(("search", f"{result.optimizer['kind']}{why}: {work}"))
     return facts
 
@@ -162,7 +179,9 @@ def _fit(result: Result, style: TextStyle) -> list[tuple[str, str]]:
     fit = result.fit
     if fit is None or fit.rows is None:
         return []
-    facts = [("data", f"{fit.rows} rows, {fit.free_parameters} free parameters, {fit.dof} degrees of freedom")]
+    sizes = ((fit.rows, "row"), (fit.free_parameters, "free parameter"), (fit.dof, "degree"))
+    freedom = " of freedom" if fit.dof is not None else ""
+    facts = [("data", ", ".join(_count(number, word) for number, word in sizes if number is not None) + freedom)]
     quality = []
     if fit.chi_square is not None:
         reduced = "" if fit.reduced_chi_square is None else f", reduced {fit.reduced_chi_square:.5g}"
@@ -203,18 +222,11 @@ def _time(result: Result) -> list[tuple[str, str]]:
 
 def _print_more(console: Console, result: Result) -> None:
     """Print the whole correlation matrix, the evidence and the provenance."""
-    from rich.table import Table
-
     uncertainty, evidence = result.uncertainty, result.evidence
     if uncertainty is not None and uncertainty.correlation is not None:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, title_justify="left")
-        table.add_column("correlation", overflow="fold")
-        for name in uncertainty.names:
-            table.add_column(name, justify="right", overflow="fold")
-        for index, name in enumerate(uncertainty.names):
-            table.add_row(name, *(f"{x:+.4f}" for x in uncertainty.correlation[index, : index + 1]))
+        lines = correlation_lines(uncertainty.names, uncertainty.correlation, console.width)
         console.print()
-        console.print(table)
+        console.print("\n".join(lines), no_wrap=True)
     facts = []
     if evidence is not None:
         facts += [
