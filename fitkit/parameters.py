@@ -61,21 +61,11 @@ def order_ties(ties: Mapping[str, Expression]) -> tuple[tuple[str, Expression], 
     Raises:
         CircularTies: some depend on themselves.
     """
-    ordered: dict[str, Expression] = {}
-    waiting = dict(ties)
-    while waiting:
-        ready = [name for name, formula in waiting.items() if not formula.names & waiting.keys()]
-        if not ready:
-            raise CircularTies(_circle(waiting))
-        for name in ready:
-            ordered[name] = waiting.pop(name)
-    return tuple(ordered.items())
+    from graphlib import CycleError, TopologicalSorter
 
-
-def _circle(ties: Mapping[str, Expression]) -> tuple[str, ...]:
-    path = [next(iter(ties))]
-    while True:
-        following = min(ties[path[-1]].names & ties.keys())
-        if following in path:
-            return tuple(path[path.index(following) :])
-        path.append(following)
+    needs = {name: sorted(formula.names & ties.keys()) for name, formula in ties.items()}
+    try:
+        return tuple((name, ties[name]) for name in TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        circle = tuple(reversed(error.args[1][1:]))  # graphlib tells it from the needed to the needing, closed
+        raise CircularTies(circle) from None

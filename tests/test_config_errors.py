@@ -309,3 +309,16 @@ def test_a_config_that_cannot_be_read(path: str, tmp_path: Path, monkeypatch: py
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert caught.value.diagnostics[0].code == "E100"
+
+
+def test_names_are_checked_beside_other_mistakes(tmp_path: Path) -> None:
+    text = "data: {values: {x: [1, 2], y: [1, 2]}}\nmodel: y ~ slope * X + offset\nloss: msee\nparameters: {slop: 1, offset: 0}\n"
+    (tmp_path / "fit.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(str(tmp_path / "fit.yaml"))
+    told = [(d.code, d.line, d.column, d.help) for d in caught.value.diagnostics]
+    assert told == [
+        ("E120", 2, 12, "did you mean `slop`?"),
+        ("E120", 2, 20, "did you mean `x`?"),
+        ("E107", 3, 7, "did you mean `mse`?"),
+    ]

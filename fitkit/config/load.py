@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
@@ -11,13 +12,16 @@ from typing import Final, TextIO
 from fitkit.config.availability import refuse_unavailable
 from fitkit.config.config import Config
 from fitkit.config.files import read_config
+from fitkit.config.names import check_names
 from fitkit.config.objective_rules import objective_rules
 from fitkit.config.overrides import override
 from fitkit.config.parameter_rules import parameter_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import MOST_TOLD, Tree
-from fitkit.errors import ConfigError, Diagnostic
+from fitkit.errors import ConfigError, DataError, Diagnostic
+from fitkit.parameters import Parameter
+from fitkit.readers import read_header
 
 _UNFIT_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{0,2}$|^[ -]|.{101}", re.DOTALL)
 
@@ -41,12 +45,34 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
     problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
     problems += [*objective_rules(sections), *islice(parameter_rules(sections), MOST_TOLD)]
     if problems:
-        raise ConfigError(*_in_order(problems, path))
+        raise ConfigError(*_in_order([*problems, *_names(sections, path)], path))
+    return _source(sections, path)
+
+
+def _source(sections: Sections, path: str) -> ConfigSource:
     values = dict(sections.values)
     if values.get("name") is None:
         values["name"] = "stdin" if path == "-" else Path(path).stem
     base = Path.cwd() if path == "-" else Path(path).parent
     return ConfigSource(config=Config(**values), shown=path, base=base, tree=sections.tree)
+
+
+def _names(sections: Sections, path: str) -> list[Diagnostic]:
+    """Return what is wrong with the names of a config that is wrong elsewhere, as far as its sound parts tell."""
+    tree = sections.tree
+    complete = tree.given("minimize") != (tree.given("data") and tree.given("model"))
+    if not complete or {"data", "model", "definitions", "minimize"} & sections.failed or tree.broken(("parameters",)):
+        return []
+    known = {name: sections.parameters.get(name, Parameter(start=0.0)) for name in sections.names("parameters")}
+    source = _source(replace(sections, values={**sections.values, "parameters": known}), path)
+    data = source.config.data
+    try:
+        check_names(source, read_header(data, source.base) if data is not None else None)
+    except ConfigError as error:
+        return list(error.diagnostics)
+    except DataError:
+        return []  # told once the config is right
+    return []
 
 
 def _name(sections: Sections) -> list[Diagnostic]:

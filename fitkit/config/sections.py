@@ -117,6 +117,7 @@ def _read_definitions(sections: Sections) -> None:
     if len(later) > _MOST_DEFINITIONS:
         message = f"more than {_MOST_DEFINITIONS:,} definitions"
         sections.problems.append(tree.diagnostic(("definitions",), "E103", message))
+        sections.failed.add("definitions")
         later.clear()
     while later:
         name = later.pop(0)

@@ -224,7 +224,7 @@ class _Parts:
 
 
 def _with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
-    """Return the parameters of the config, and those the model names itself, which start at zero (or within bounds)."""
+    """Return the parameters of the config, and first those the model names itself, which start at zero or within bounds."""
     own = model.parameter_names
     if own is None:
         return dict(config.parameters)
@@ -236,7 +236,7 @@ def _with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
             high = float("inf") if given.max is None else given.max
             given = replace(given, start=min(max(0.0, low), high))
         found[name] = given
-    return found
+    return found | {name: parameter for name, parameter in config.parameters.items() if name not in found}
 
 
 def _parameter_parts(parameters: Mapping[str, Parameter], roles: Roles, dtype: str) -> _Parts:
