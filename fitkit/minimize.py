@@ -15,7 +15,7 @@ from fitkit.backend import Kernel, array, jax, jnp, kernel, lax
 from fitkit.evidence import assess, confirms, optimality_at
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.optimizers.stopping import Reason, Stopping, StopRule, judge
+from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule, judge
 from fitkit.problem import Problem, register_component, register_pytrees
 from fitkit.types import Theta
 
@@ -65,6 +65,8 @@ class Search:
     """Where a search ended, why, and how it went there."""
 
     theta: NDArray[np.float64]
+    largest: NDArray[np.float64]
+    """The largest |theta_j| on the way, shape (free,)."""
     reason: Reason
     history: tuple[HistoryRow, ...]
     steps: int
@@ -140,6 +142,7 @@ def _walk_on_host(
 
     state = optimizer.init(problem, array(theta, problem.lower.dtype), seed)
     best, best_step, step = state, 0, 0
+    largest = np.abs(np.asarray(state.theta, np.float64))
     history: list[HistoryRow] = []
     while True:
         measures = state.measures
@@ -153,13 +156,22 @@ def _walk_on_host(
         if reason:
             break
         state = optimizer.step(problem, state)
+        largest = np.fmax(largest, np.abs(np.asarray(state.theta, np.float64)))
         if measures.stalled or state.measures.stalled:
             history[-1:] = []  # a refused step is no new row
         else:
             step += 1
+    if reason in CLAIMS:
+        finished = optimizer.finish(problem, state)
+        if finished is not state:
+            state, step = finished, step + 1
+            m = state.measures
+            history.append(HistoryRow(step, float(m.value), float(m.optimality), float(m.theta_change)))
+            watch.show(history[-1])
     ended = best if reason is Reason.PATIENCE else state
     return Search(
         theta=np.asarray(ended.theta, np.float64),
+        largest=largest,
         reason=reason,
         history=tuple(history),
         steps=step,
@@ -176,6 +188,8 @@ class _Carry(NamedTuple):
     best_value: Any
     best_step: Any
     best_theta: Theta
+    largest: Theta
+    """The largest |theta_j| so far, shape (free,)."""
     rows: Any
     """The rows of this block, shape (BLOCK_ROWS, 3), of which `filled` are written."""
     filled: Any
@@ -187,7 +201,7 @@ def _begin(problem: Problem, optimizer: Optimizer, rule: StopRule, theta: Theta,
     zero = jnp.asarray(0)
     code = judge(rule, zero, zero, state.measures, jnp)
     rows = jnp.zeros((BLOCK_ROWS, 3), theta.dtype).at[0].set(_row(state))
-    return _Carry(state, zero, code, state.measures.value, zero, state.theta, rows, zero + 1)
+    return _Carry(state, zero, code, state.measures.value, zero, state.theta, jnp.abs(state.theta), rows, zero + 1)
 
 
 @kernel()
@@ -210,6 +224,7 @@ def _advance(problem: Problem, optimizer: Optimizer, rule: StopRule, carry: _Car
             jnp.where(better, state.measures.value, c.best_value),
             best_step,
             jnp.where(better, state.theta, c.best_theta),
+            jnp.fmax(c.largest, jnp.abs(state.theta)),
             c.rows.at[c.filled].set(_row(state)),
             c.filled + 1,
         )
@@ -249,16 +264,12 @@ def _walk_in_blocks(
             fresh[-1] = fresh[-1]._replace(optimality=slope)
             reason = Reason.GRADIENT_SMALL if slope <= rule.gtol else Reason.RUNNING
         history += fresh
-        if (
-            reason is Reason.GRADIENT_SMALL
-            and not isinstance(optimizer, FirstOrder)
-            and not _confirmed(problem, rule, carry)
-        ):
-            # The learned curvature misjudged what is left: begin again from here with the exact one.
-            reason, restarts = (
-                (Reason.RUNNING, restarts + 1) if restarts < MOST_RESTARTS else (Reason.STALLED, restarts)
-            )
-            carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
+        if not isinstance(optimizer, FirstOrder):
+            reason = _checked(problem, rule, carry, reason, may_restart=restarts < MOST_RESTARTS)
+            if reason is Reason.RUNNING and int(code):
+                # The learned curvature misjudged what is left: begin again from here with the exact one.
+                restarts += 1
+                carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
         for row in fresh:
             watch.show(row)
         if reason:
@@ -272,6 +283,7 @@ def _walk_in_blocks(
     ended = carry.best_theta if reason is Reason.PATIENCE else carry.state.theta
     return Search(
         theta=np.asarray(ended, np.float64),
+        largest=np.asarray(carry.largest, np.float64),
         reason=reason,
         history=tuple(history),
         steps=int(carry.step),
@@ -279,10 +291,20 @@ def _walk_in_blocks(
     )
 
 
-def _confirmed(problem: Problem, rule: StopRule, carry: _Carry) -> bool:
+def _checked(problem: Problem, rule: StopRule, carry: _Carry, reason: Reason, *, may_restart: bool) -> Reason:
+    """Return the reason that the exact derivatives support: a claim may be refuted, and a stall may be at the minimum."""
     import numpy as np
 
-    return confirms(assess(problem, np.asarray(carry.state.theta, np.float64)), rule.gtol)
+    if reason not in {*CLAIMS, Reason.STALLED}:
+        return reason
+
+    theta, largest = (np.asarray(part, np.float64) for part in (carry.state.theta, carry.largest))
+    evidence = assess(problem, theta, largest)
+    if reason is Reason.STALLED:
+        return Reason.STEP_SMALL if evidence.known and confirms(evidence, rule.gtol) else reason
+    if confirms(evidence, rule.gtol):
+        return reason
+    return Reason.RUNNING if may_restart else Reason.STALLED
 
 
 def _again(fresh: _Carry, before: _Carry) -> _Carry:
@@ -293,6 +315,7 @@ def _again(fresh: _Carry, before: _Carry) -> _Carry:
         step=before.step,
         code=jnp.zeros_like(before.code),
         best_step=before.step,
+        largest=before.largest,
     )
 
 

@@ -47,3 +47,8 @@ class Optimizer(Component):
     @abstractmethod
     def step(self, problem: Problem, state: Any) -> Any:
         """Return the state after one step; it is not worse, or says that it is stalled or not finite."""
+
+    def finish(self, problem: Problem, state: Any) -> Any:
+        """Return the state with the last digits that are cheap to have, at a point that passed the stop rule, or itself."""
+        del problem
+        return state

@@ -57,13 +57,13 @@ class LimitedMemoryBFGS(Optimizer):
         del seed
         theta = jnp.clip(theta, problem.lower, problem.upper)
         value, gradient = jax.value_and_grad(problem.objective)(theta)
-        empty = jnp.zeros((self.memory, theta.size), theta.dtype)
+        empty, no_pairs = jnp.zeros((self.memory, theta.size), theta.dtype), jnp.zeros(self.memory, theta.dtype)
         metric = _first_metric(problem, theta)
         unknown = jnp.asarray(jnp.nan, theta.dtype)
         no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
         measures = Measures(value, unknown, unknown, unknown, no, no, no, _finite(value, gradient))
         state = CurvatureState(
-            theta, gradient, measures, jnp.asarray(1), empty, empty, empty[:, 0], metric, jnp.abs(theta), ~no
+            theta, gradient, measures, jnp.asarray(1), empty, empty, no_pairs, metric, jnp.abs(theta), ~no
         )
         return _measured(problem, state, moved=no, before=value, last=jnp.zeros_like(theta))
 

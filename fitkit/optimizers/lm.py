@@ -22,6 +22,10 @@ FORGETTING = 0.8
 """The scale D follows falling column norms by this factor a step: never forgetting loses MGH10, forgetting at once BoxBOD."""
 BEND_LIMIT = 0.75
 """A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
+LEAST_DAMPING = 1e-16
+"""Where a fit without any bend still crawls along a nearly flat valley, damping is all that holds it back: none is tried."""
+MOST_POLISHING = 3
+"""The most undamped steps after the tolerance is met: each of the slope's factor of ten is one digit more."""
 POLISH_BELOW = 1e-4
 """Relative offset below which differences of the objective are rounding, and the slope decides instead."""
 
@@ -89,6 +93,16 @@ class LevenbergMarquardt(Optimizer):
             state = replace(state, polishing=False, evaluations=state.evaluations + 1)
         return _descend(problem, state)
 
+    def finish(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
+        """Return the state after undamped steps for as long as they shrink the slope: the tolerance is met, digits follow."""
+        for _ in range(MOST_POLISHING):
+            unfinished = state.polishing and state.point.sum_of_squares > 0
+            polished = _polish(problem, state) if unfinished else None
+            if polished is None:
+                break
+            state = polished
+        return state
+
 
 def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
     """Shorten the damped step until it lowers the objective as foretold."""
@@ -116,7 +130,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
                     point,
                     scale=np.maximum(FORGETTING * state.scale, point.column_norms),
                     largest=np.maximum(state.largest, np.abs(trial)),
-                    damping=min(max(softer, 1e-16), 1e20),
+                    damping=min(max(softer, LEAST_DAMPING), 1e20),
                     evaluations=evaluations,
                     previous=state,
                 )
@@ -213,7 +227,8 @@ def _state(
     held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
     newton = gauss_newton(point, ~held)
     rows = len(LeastSquares(problem).rows)
-    sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
+    with np.errstate(invalid="ignore"):  # an infinite spread of a scatter that has underflowed to zero
+        sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
     negligible = np.maximum(np.maximum(1e-6 * np.abs(theta), 1e-12 * largest), 1e-6 * sigma)
     value_change = theta_change = np.nan
     if previous is not None:
@@ -231,7 +246,7 @@ def _state(
         at_rounding=np.bool_((np.abs(newton.step) <= negligible).all()),
         finite=np.True_,
     )
-    polishing = newton.offset < POLISH_BELOW
+    polishing = newton.offset < POLISH_BELOW or damping <= LEAST_DAMPING
     return LeastSquaresState(
         theta=theta, point=point, newton=newton, movable=~held, scale=scale, largest=largest, damping=damping,
         growth=2.0, polishing=polishing, measures=measures, evaluations=evaluations,

@@ -58,6 +58,10 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
+CLAIMS = frozenset({Reason.GRADIENT_SMALL, Reason.STEP_SMALL, Reason.LOSS_FLAT})
+"""Ends that claim a minimum."""
+
+
 class Measures(NamedTuple):
     """What an optimizer says of its current point, in numbers without units.
 

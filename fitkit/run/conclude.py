@@ -67,7 +67,7 @@ def conclude(
 ) -> Conclusion:
     """Return what is to be said of a search."""
     problem = assembled.problem
-    evidence = assess(problem, search.theta)
+    evidence = assess(problem, search.theta, search.largest)
     flat = directions(evidence.flat, problem.layout.free, TAKES_PART)
     verdict = judge_search(
         search,

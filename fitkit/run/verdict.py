@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.evidence import Evidence, confirms
 from fitkit.minimize import Search
-from fitkit.optimizers.stopping import Reason, Stopping, StopRule
+from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
 from fitkit.result import Status
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-CLAIMS = frozenset({Reason.GRADIENT_SMALL, Reason.STEP_SMALL, Reason.LOSS_FLAT})
-"""Ends that claim a minimum."""
 
 
 @final
