@@ -197,16 +197,16 @@ class LeastSquares:
                 tall = columns.T if len(triangle) == 0 else np.vstack([triangle, columns.T])
                 triangle = triangular_factor(tall)
                 kept += [columns[:size]] if keep else []
-        padded = np.zeros((size + 1, size + 1))
-        padded[: len(triangle)] = triangle
-        return Linearization(
-            factor=padded[:size, :size],
-            projected=padded[:size, size],
-            # Q keeps lengths: those of the factor's columns are those of J and r.
-            sum_of_squares=float(padded[:, size] @ padded[:, size]),
-            column_norms=np.linalg.norm(padded[:, :size], axis=0),
-            columns=tuple(kept) if keep else None,
-        )
+            padded = np.zeros((size + 1, size + 1))
+            padded[: len(triangle)] = triangle
+            return Linearization(
+                factor=padded[:size, :size],
+                projected=padded[:size, size],
+                # Q keeps lengths: those of the factor's columns are those of J and r.
+                sum_of_squares=float(padded[:, size] @ padded[:, size]),
+                column_norms=np.linalg.norm(padded[:, :size], axis=0),
+                columns=tuple(kept) if keep else None,
+            )
 
     def bend(self, theta: Vector, velocity: Vector, at_theta: Linearization) -> Vector:
         """Return J'a, shape (free,), where a is the second derivative of the rows' residuals along `velocity`."""
