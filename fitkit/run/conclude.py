@@ -76,7 +76,6 @@ def conclude(
         stopping,
         flat_names=flat,
         first_order=isinstance(optimizer, FirstOrder),
-        least_squares=problem.least_squares,
     )
     errors = _errors(problem, search.theta, evidence, uncertainty, verdict)
     predictions = _predicted(problem, search.theta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.evidence import Evidence, confirms
+from fitkit.evidence import CLOSE, Evidence, confirms
 from fitkit.minimize import Search
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
 from fitkit.result import Status
@@ -33,7 +33,6 @@ def judge_search(
     *,
     flat_names: tuple[tuple[str, ...], ...],
     first_order: bool,
-    least_squares: bool,
 ) -> Verdict:
     """Return the verdict; a claim of convergence is believed only if the derivatives at the end support it."""
     reason = search.reason
@@ -49,8 +48,8 @@ def judge_search(
         message = f"Interrupted after {_steps(search)}, at loss {end:.6g}; what was reached is saved."
         return Verdict(status=Status.INTERRUPTED, reason=reason, message=message)
     if reason in CLAIMS:
-        return _claimed(search, evidence, rule, stopping, flat_names, least_squares=least_squares)
-    slope = _slope(evidence, least_squares=least_squares)
+        return _claimed(search, evidence, rule, stopping, flat_names)
+    slope = _slope(evidence)
     if reason in {Reason.EPOCHS_DONE, Reason.PATIENCE}:
         how = "Completed" if reason is Reason.EPOCHS_DONE else "Stopped without progress, at the lowest loss,"
         return Verdict(status=Status.COMPLETED, reason=reason, message=f"{how} {_steps(search, 'epoch')}; {slope}.")
@@ -69,10 +68,8 @@ def _claimed(
     rule: StopRule,
     stopping: Stopping,
     flat_names: tuple[tuple[str, ...], ...],
-    *,
-    least_squares: bool,
 ) -> Verdict:
-    slope = _slope(evidence, least_squares=least_squares)
+    slope = _slope(evidence)
     if evidence.minimum == "saddle":
         message = (
             f"Not converged: the slope vanishes at a saddle, where a curvature is {evidence.smallest_eigenvalue:.2g}."
@@ -88,7 +85,7 @@ def _claimed(
         message = f"Not identified: the loss does not change along a combination of {combos}."
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.NOT_IDENTIFIED, message=message)
     how = {
-        Reason.GRADIENT_SMALL: slope,
+        Reason.GRADIENT_SMALL: _closeness(evidence),
         Reason.STEP_SMALL: "what is left to move is below the rounding of the numbers",
         Reason.LOSS_FLAT: f"the loss is flat; {slope}",
     }[search.reason]
@@ -106,13 +103,20 @@ def _steps(search: Search, word: str = "step") -> str:
     return f"{search.steps} {word}{'' if search.steps == 1 else 's'}"
 
 
-def _slope(evidence: Evidence, *, least_squares: bool) -> str:
-    """Return the scale-free slope in words."""
-    if evidence.optimality != evidence.optimality:
+def _slope(evidence: Evidence) -> str:
+    """Return in words how far the derivatives say the point is from a minimum."""
+    if not evidence.known:
         return "how steep the loss still is was not measured"
-    if least_squares:
-        return f"the largest cosine between the residual and a column of its Jacobian is {evidence.optimality:.1e}"
-    return f"a Newton step would still change it by {evidence.optimality:.1e} (relative)"
+    return f"the slope, free of units, is {evidence.optimality:.1e} (zero at a minimum)"
+
+
+def _closeness(evidence: Evidence) -> str:
+    """Return in words what makes a claim of convergence believable."""
+    if not evidence.known:
+        return "as the optimizer says; there are no exact derivatives to confirm it"
+    step = f"a further step would change no parameter by more than {evidence.newton_step:.1e} of itself"
+    # Where the residuals themselves are rounding, their cosines are noise, and the step alone is evidence.
+    return f"slope {evidence.optimality:.1e}, and {step}" if evidence.optimality <= CLOSE else step
 
 
 def directions(flat: NDArray[np.float64], names: tuple[str, ...], threshold: float) -> tuple[tuple[str, ...], ...]:
