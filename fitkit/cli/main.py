@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from typing import final
 
 import click
@@ -66,6 +67,8 @@ def group() -> None:
 
 def main() -> None:
     """Run the command and leave with its exit code; whatever happens, no traceback reaches the user."""
+    if not sys.warnoptions:  # Python's warnings speak to programmers; what a user is to know stands in the report
+        warnings.simplefilter("ignore")
     try:
         code = group.main(standalone_mode=False)
     except FitkitError as error:

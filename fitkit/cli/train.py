@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -47,9 +48,6 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
         if options["as_json"]:
             _say_document(_failed(config, error))
         raise
-    except KeyboardInterrupt:
-        tell("interrupted at once: nothing of this run was saved")
-        ctx.exit(asked.exit_code)
     _say_result(result, options)
     if saved is not None and not options["quiet"]:
         tell(f"saved to {saved}")
@@ -61,11 +59,8 @@ class _Signals:
 
     def __init__(self) -> None:
         self.number = 0
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the process returns when it was stopped at once."""
-        return ExitCode.TERMINATED if self.number == signal.SIGTERM else ExitCode.INTERRUPTED
+        self.farewells: list[Callable[[], object]] = []
+        """What to tidy before the process stops at once."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -79,9 +74,18 @@ class _Signals:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
-        again, self.number = self.number != 0, number
-        if again:
-            raise KeyboardInterrupt
+        if self.number:
+            self._stop(number)
+        self.number = number
+
+    def _stop(self, number: int) -> NoReturn:
+        """Leave from wherever the program is: an exception would be lost in a compiled module's import or a callback."""
+        for farewell in self.farewells:
+            with suppress(Exception):
+                farewell()
+        with suppress(OSError):  # not by print, which cannot be entered twice
+            os.write(2, b"interrupted at once: nothing of this run was saved\n")
+        os._exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)
 
 
 def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Result, Any]:
@@ -89,9 +93,11 @@ def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Resul
 
     source = load(config, all_settings(options["settings"], options["seed"], options["device"]))
     from fitkit.progress import Progress
+    from fitkit.run.folder import release_all
     from fitkit.run.train import TrainOptions, train
 
     progress = None if options["quiet"] or sys.stderr is None else Progress(sys.stderr, live=is_terminal(sys.stderr))
+    asked.farewells = [release_all] if progress is None else [progress.close, release_all]
     try:
         result, folder = train(
             source,

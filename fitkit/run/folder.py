@@ -16,6 +16,8 @@ RESULT = "result.json"
 FILES = (RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz")
 """Everything that a run writes; `result.json` gets its name last, so a folder that has it is whole."""
 LOCK = ".lock"
+_CLAIMED: list[RunFolder] = []
+"""The folders that are claimed now, for `release_all`."""
 
 
 @final
@@ -103,6 +105,8 @@ class RunFolder:
 
     def release(self) -> None:
         """Give the folder up; of a run that was not published nothing is left."""
+        if self in _CLAIMED:
+            _CLAIMED.remove(self)
         with suppress(OSError):  # a folder that went away meanwhile needs no tidying
             for name in self._written:
                 _partial(self.path, name).unlink(missing_ok=True)
@@ -142,8 +146,15 @@ class RunFolder:
                 raise _fault(self.path, "is in use by another run", "wait for it, or choose another `--out`") from None
             if _is_at(self.path / LOCK, lock):
                 self._lock = lock
+                _CLAIMED.append(self)
             else:  # its last holder has removed it between the two calls above
                 lock.close()
+
+
+def release_all() -> None:
+    """Give up every folder that is claimed: for a process that stops at once."""
+    for folder in tuple(_CLAIMED):
+        folder.release()
 
 
 def _is_at(path: Path, stream: BinaryIO) -> bool:
