@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -37,15 +36,13 @@ def command(
     """
     from fitkit.config import validate
     from fitkit.config.paths import config_paths
-    from fitkit.readers import read_table
 
     codes = []
     for path in config_paths(paths):
         try:
             source, _ = validate(path, all_settings(settings, seed, device))
-            if whole and source.config.data is not None:
-                used = partial(_columns_in_use, source)
-                read_table(source.config.data, source.base, used, source.where)
+            if whole:
+                _check_rows(source)
         except FitkitError as error:
             codes.append(int(error.exit_code))
             tell(error.render())
@@ -57,7 +54,33 @@ def command(
     ctx.exit(min(codes, default=0))
 
 
-def _columns_in_use(source: ConfigSource, names: tuple[str, ...]) -> tuple[str, ...]:
-    from fitkit.config import check_names
+def _check_rows(source: ConfigSource) -> None:
+    """Read the table of a config, and every entry that the fit computes with.
 
-    return check_names(source, names).table_columns
+    Raises:
+        DataError: an entry is not what the fit needs.
+    """
+    from fitkit.config import check_names
+    from fitkit.readers import read_table, row_weights, standard_errors
+
+    data, model = source.config.data, source.config.model
+    if data is None or model is None:
+        return
+    table = read_table(data, source.base, lambda names: check_names(source, names).table_columns, source.where)
+    computed = {*(model.inputs_used or ()), model.target_used}
+    for part in (getattr(model, "formula", None), getattr(source.config.loss, "expression", None)):
+        computed |= _names(part)
+    for name in table.names:
+        if name in computed:
+            table.numeric(name)
+    standard_errors(data, table)
+    row_weights(data, table)
+
+
+def _names(part: object) -> frozenset[str]:
+    """Return the names that a formula computes with; columns that it compares with texts are not among them."""
+    from fitkit.expressions import Equation, Expression
+
+    if isinstance(part, Equation):
+        return part.prediction.names | part.target.names
+    return part.names if isinstance(part, Expression) else frozenset()
