@@ -11,13 +11,13 @@ SIAM 1996, sections 2.4 and 6.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from fitkit.backend import array, jax, jnp, kernel
 from fitkit.problem import Problem, RowData
-from fitkit.types import Theta
+from fitkit.types import Rows, Theta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,10 @@ class Expansion(NamedTuple):
 
 KEPT = 2**25
 """Numbers of a Jacobian that are kept for a second look, 256 MB; a larger one is computed again."""
+
+
+POLARIZED_UP_TO = 24
+"""Parameters up to which S is put together from second derivatives along pairs of them."""
 
 
 @kernel()
@@ -75,6 +79,13 @@ def _second_derivative(problem: Problem, theta: Theta, velocity: Theta, rows: Ro
 
 
 @kernel()
+def _residual_curvature(problem: Problem, theta: Theta, residuals: Rows, rows: RowData) -> jax.Array:
+    """Return sum_i r_i Hess r_i with the factor r held fixed, shape (free, free)."""
+    hessian: jax.Array = jax.hessian(lambda t: jnp.vdot(residuals, problem.row_residuals(t, rows)))(theta)
+    return hessian
+
+
+@kernel()
 def _expand_penalties(problem: Problem, theta: Theta) -> jax.Array:
     """Return the columns of [J r] of the penalties, shape (free + 1, penalties)."""
     jacobian: jax.Array = jax.jacfwd(problem.penalty_residuals)(theta)
@@ -103,7 +114,7 @@ class Linearization:
     column_norms: Vector
     """|J_j|, shape (free,)."""
     columns: tuple[Matrix, ...] | None = None
-    """J' itself, (free, rows) for each chunk of rows, where it fits into memory."""
+    """The columns of [J r], (free + 1, rows) for each chunk of rows and the penalties, where they fit into memory."""
 
     @property
     def finite(self) -> bool:
@@ -196,7 +207,7 @@ class LeastSquares:
                     )
                 tall = columns.T if len(triangle) == 0 else np.vstack([triangle, columns.T])
                 triangle = triangular_factor(tall)
-                kept += [columns[:size]] if keep else []
+                kept += [columns] if keep else []
             padded = np.zeros((size + 1, size + 1))
             padded[: len(triangle)] = triangle
             return Linearization(
@@ -215,10 +226,50 @@ class LeastSquares:
         dtype = self.problem.lower.dtype
         point, direction = array(theta, dtype), array(velocity, dtype)
         total = np.zeros(len(theta))
-        known = self.columns(theta) if at_theta.columns is None else at_theta.columns
         with np.errstate(all="ignore"):
-            for rows, columns in zip(self.chunks(), known, strict=False):
+            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
                 work = len(rows) * len(theta)
                 second = _second_derivative.for_work(work)(self.problem, point, direction, rows)
                 total += columns[: len(theta)] @ np.asarray(second, np.float64)
         return total
+
+    def known_columns(self, theta: Vector, at_theta: Linearization) -> Iterable[Matrix]:
+        """Return the columns of [J r] at theta, kept or computed again, (free + 1, rows) for every chunk and the penalties."""
+        return self.columns(theta) if at_theta.columns is None else at_theta.columns
+
+    def curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:
+        """Return S = sum_i r_i Hess r_i over the rows, shape (free, free): what Gauss-Newton leaves out of the Hessian.
+
+        For few parameters by polarization, so that the program which bends the steps serves here too and nothing new is
+        compiled. Penalties have residuals linear in the parameters.
+        """
+        import numpy as np
+
+        dtype = self.problem.lower.dtype
+        point = array(theta, dtype)
+        with np.errstate(all="ignore"):
+            if len(theta) <= POLARIZED_UP_TO:
+                return self._polarized(point, at_theta, theta)
+            total = np.zeros((len(theta), len(theta)))
+            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
+                part = _residual_curvature.full(self.problem, point, array(columns[-1], dtype), rows)
+                total += np.asarray(part, np.float64)
+            return total
+
+    def _polarized(self, point: jax.Array, at_theta: Linearization, theta: Vector) -> Matrix:
+        """Return S from second derivatives along single parameters and pairs: S_ij = (s(i + j) - s(i) - s(j)) / 2."""
+        import numpy as np
+
+        size, dtype = len(theta), self.problem.lower.dtype
+        scale = np.where(at_theta.column_norms > 0, at_theta.column_norms, 1.0)
+        units = np.eye(size) / scale  # of like effect on the residuals, so that neither is lost in a sum of two
+        along = np.zeros((size, size))
+        for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
+            second = _second_derivative.for_work(len(rows) * size)
+            for i in range(size):
+                for j in range(i + 1):
+                    direction = array(units[i] if i == j else units[i] + units[j], dtype)
+                    along[i, j] += columns[-1] @ np.asarray(second(self.problem, point, direction, rows), np.float64)
+        single = np.diag(along)
+        lower = np.tril(along - single[:, None] - single[None, :], -1) / 2
+        return (lower + lower.T + np.diag(single)) * np.outer(scale, scale)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.exact_newton import newton_step
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.stopping import Measures
 from fitkit.optimizers.subspace import GaussNewton, bend_step, damped_step, gauss_newton
@@ -24,10 +25,16 @@ BEND_LIMIT = 0.75
 """A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
 LEAST_DAMPING = 1e-16
 """Where a fit without any bend still crawls along a nearly flat valley, damping is all that holds it back: none is tried."""
-MOST_POLISHING = 3
-"""The most undamped steps after the tolerance is met: each of the slope's factor of ten is one digit more."""
-POLISH_BELOW = 1e-4
-"""Relative offset below which differences of the objective are rounding, and the slope decides instead."""
+MOST_POLISHING = 8
+"""The most Newton steps after the tolerance is met; each doubles the digits until rounding ends it."""
+POLISH_BELOW = 0.05
+"""Relative offset below which a Newton step on the exact Hessian is tried."""
+SHORT = 1e-4
+"""Relative length of a step below which a Newton step is tried: residuals that vanish have no small offset."""
+CRAWLING = 8
+"""Steps in a row that each lower the objective by less than a hundredth, after which a Newton step is tried."""
+MOST_PATIENCE = 64
+"""The longest wait, in steps, after Newton steps that failed; it doubles with each."""
 
 
 @final
@@ -47,8 +54,12 @@ class LeastSquaresState:
     damping: float
     growth: float
     """The factor of the damping at the next refusal."""
-    polishing: bool
-    """Whether undamped steps still shrink the slope."""
+    wait: int
+    """Steps to go before a Newton step is tried again."""
+    patience: int
+    """The wait after the next Newton step that fails."""
+    crawled: int
+    """Steps in a row that lowered the objective by less than a hundredth."""
     measures: Measures
     evaluations: int
 
@@ -86,18 +97,18 @@ class LevenbergMarquardt(Optimizer):
 
     def step(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
         """Return the state after one accepted step, or a stalled one where every length down to rounding was refused."""
-        if state.polishing:
+        if _wants_polish(state):
             polished = _polish(problem, state)
             if polished is not None:
                 return polished
-            state = replace(state, polishing=False, evaluations=state.evaluations + 1)
+            longer = min(2 * state.patience, MOST_PATIENCE)
+            state = replace(state, wait=state.patience, patience=longer, evaluations=state.evaluations + 1)
         return _descend(problem, state)
 
     def finish(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
-        """Return the state after undamped steps for as long as they shrink the slope: the tolerance is met, digits follow."""
+        """Return the state after Newton steps for as long as they shrink the slope: the tolerance is met, digits follow."""
         for _ in range(MOST_POLISHING):
-            unfinished = state.polishing and state.point.sum_of_squares > 0
-            polished = _polish(problem, state) if unfinished else None
+            polished = _polish(problem, state) if state.point.sum_of_squares > 0 else None
             if polished is None:
                 break
             state = polished
@@ -165,16 +176,35 @@ def _ratio(before: Linearization, after: Linearization, velocity: Vector) -> flo
     return actual / foretold if foretold > 0 and np.isfinite(foretold) else 1.0
 
 
+def _wants_polish(state: LeastSquaresState) -> bool:
+    """Return whether the minimum is near enough, or damped steps are slow enough, to try a Newton step."""
+    near = state.newton.offset < POLISH_BELOW or float(state.measures.theta_change) < SHORT
+    return state.wait <= 0 and (near or state.crawled >= CRAWLING)
+
+
 def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | None:
-    """Return the state after an undamped step, if the slope shrinks by it; None if it does not."""
+    """Return the state after a Newton step on the exact Hessian, if the slope shrinks by it; None if it does not.
+
+    The slope is measured by sqrt(g' H^-1 g) with one H for both points; differences of the objective are rounding here.
+    """
     import numpy as np
 
+    squares = LeastSquares(problem)
+    exact = newton_step(state.point, squares.curvature(state.theta, state.point), state.movable)
+    if exact.saddle is not None:
+        return None
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
-    trial = np.clip(state.theta + state.newton.step, lower, upper)
+    trial = np.clip(state.theta + exact.step, lower, upper)
     if (trial == state.theta).all():
         return None
-    point = LeastSquares(problem).linearize(trial)
+    point = squares.linearize(trial)
     if not point.finite or point.sum_of_squares > state.point.sum_of_squares * (1 + 1e-9):
+        return None
+    slope = np.where(state.movable, point.gradient, 0.0)
+    clipped = bool((trial != state.theta + exact.step).any())
+    shrinks = exact.measure(slope) <= 0.5 * exact.decrement
+    falls = state.point.sum_of_squares - point.sum_of_squares >= 0.1 * exact.decrement**2
+    if not (falls if clipped else shrinks):
         return None
     polished = _state(
         problem,
@@ -186,7 +216,7 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
         evaluations=state.evaluations + 1,
         previous=state,
     )
-    return polished if polished.newton.offset <= 0.7 * state.newton.offset else None
+    return replace(polished, wait=0, patience=state.patience)
 
 
 def _relative(step: Vector, theta: Vector, largest: Vector) -> float:
@@ -221,7 +251,7 @@ def _state(
         movable = np.ones(len(theta), bool)
         return LeastSquaresState(
             theta=theta, point=point, newton=nothing, movable=movable, scale=scale, largest=largest, damping=damping,
-            growth=2.0, polishing=False, measures=unknown, evaluations=evaluations,
+            growth=2.0, wait=0, patience=1, crawled=0, measures=unknown, evaluations=evaluations,
         )  # fmt: skip
     gradient = point.gradient
     held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
@@ -246,8 +276,11 @@ def _state(
         at_rounding=np.bool_((np.abs(newton.step) <= negligible).all()),
         finite=np.True_,
     )
-    polishing = newton.offset < POLISH_BELOW or damping <= LEAST_DAMPING
+    slow = previous is not None and previous.point.sum_of_squares - point.sum_of_squares < 0.01 * point.sum_of_squares
+    wait = 0 if previous is None else max(0, previous.wait - 1)
+    patience = 1 if previous is None else previous.patience
+    crawled = previous.crawled + 1 if previous is not None and slow else 0
     return LeastSquaresState(
         theta=theta, point=point, newton=newton, movable=~held, scale=scale, largest=largest, damping=damping,
-        growth=2.0, polishing=polishing, measures=measures, evaluations=evaluations,
+        growth=2.0, wait=wait, patience=patience, crawled=crawled, measures=measures, evaluations=evaluations,
     )  # fmt: skip
