@@ -50,9 +50,7 @@ class NewtonStep:
 
     def measure(self, gradient: Vector) -> float:
         """Return sqrt(g' H^-1 g) of another gradient J'r, shape (free,), in this metric."""
-        import numpy as np
-
-        return float(np.sqrt(max(0.0, gradient @ self.inverse @ gradient)))
+        return max(0.0, float(gradient @ self.inverse @ gradient)) ** 0.5
 
 
 def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> NewtonStep:

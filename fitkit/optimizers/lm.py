@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.exact_newton import newton_step
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
-from fitkit.optimizers.stopping import Measures
-from fitkit.optimizers.subspace import GaussNewton, bend_step, damped_step, gauss_newton
+from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
+from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem
 from fitkit.types import Positive, Theta, WholeScalar
 
@@ -39,33 +39,6 @@ MOST_PATIENCE = 64
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LeastSquaresState:
-    """A point of the search, its linearization, and the damping with which the next step starts."""
-
-    theta: Vector
-    point: Linearization
-    newton: GaussNewton
-    movable: NDArray[np.bool_]
-    """Parameters that are not held at a bound by the slope."""
-    scale: Vector
-    """The diagonal of D."""
-    largest: Vector
-    """The largest |theta_j| so far."""
-    damping: float
-    growth: float
-    """The factor of the damping at the next refusal."""
-    wait: int
-    """Steps to go before a Newton step is tried again."""
-    patience: int
-    """The wait after the next Newton step that fails."""
-    crawled: int
-    """Steps in a row that lowered the objective by less than a hundredth."""
-    measures: Measures
-    evaluations: int
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt(Optimizer):
     """Levenberg-Marquardt with geodesic acceleration: the choice for every loss of residuals.
 
@@ -85,7 +58,7 @@ class LevenbergMarquardt(Optimizer):
         del seed
         start = np.clip(np.asarray(theta, np.float64), np.asarray(problem.lower), np.asarray(problem.upper))
         point = LeastSquares(problem).linearize(start)
-        return _state(
+        return state_at(
             problem,
             start,
             point,
@@ -125,7 +98,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
     while True:
         room = (lower - state.theta, upper - state.theta)
         velocity = damped_step(state.point, state.scale, damping, state.movable, room)
-        if _relative(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
+        if relative_length(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
             stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
             return replace(state, measures=stalled, evaluations=evaluations)
         trial = _bent(squares, state, velocity, damping, (lower, upper))
@@ -135,7 +108,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
             ratio = _ratio(state.point, point, velocity)
             if ratio > 1e-4:
                 softer = damping * max(1 / 3, 1 - (2 * min(ratio, 1e3) - 1) ** 3)
-                return _state(
+                return state_at(
                     problem,
                     trial,
                     point,
@@ -206,7 +179,7 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
     falls = state.point.sum_of_squares - point.sum_of_squares >= 0.1 * exact.decrement**2
     if not (falls if clipped else shrinks):
         return None
-    polished = _state(
+    polished = state_at(
         problem,
         trial,
         point,
@@ -217,70 +190,3 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
         previous=state,
     )
     return replace(polished, wait=0, patience=state.patience)
-
-
-def _relative(step: Vector, theta: Vector, largest: Vector) -> float:
-    """Return the largest move relative to its parameter; where a parameter has always been zero any move counts as one."""
-    import numpy as np
-
-    size = np.where(theta != 0, np.abs(theta), largest)
-    moves = np.where(step == 0, 0.0, np.abs(step) / np.where(size > 0, size, np.abs(step) + (step == 0)))
-    return float(np.max(moves, initial=0.0))
-
-
-def _state(
-    problem: Problem,
-    theta: Vector,
-    point: Linearization,
-    *,
-    scale: Vector,
-    largest: Vector,
-    damping: float,
-    evaluations: int,
-    previous: LeastSquaresState | None = None,
-) -> LeastSquaresState:
-    """Return the state at theta with its measures.
-
-    The measures of change take the undamped step into account: a short step because of heavy damping is not convergence.
-    """
-    import numpy as np
-
-    if not point.finite:
-        nothing = gauss_newton(point, np.zeros(len(theta), bool))
-        unknown = Measures(point.sum_of_squares, np.nan, np.nan, np.nan, np.False_, np.False_, np.False_, np.False_)
-        movable = np.ones(len(theta), bool)
-        return LeastSquaresState(
-            theta=theta, point=point, newton=nothing, movable=movable, scale=scale, largest=largest, damping=damping,
-            growth=2.0, wait=0, patience=1, crawled=0, measures=unknown, evaluations=evaluations,
-        )  # fmt: skip
-    gradient = point.gradient
-    held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
-    newton = gauss_newton(point, ~held)
-    rows = len(LeastSquares(problem).rows)
-    with np.errstate(invalid="ignore"):  # an infinite spread of a scatter that has underflowed to zero
-        sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
-    negligible = np.maximum(np.maximum(1e-6 * np.abs(theta), 1e-12 * largest), 1e-6 * sigma)
-    value_change = theta_change = np.nan
-    if previous is not None:
-        before = previous.point.sum_of_squares
-        value_change = max((before - point.sum_of_squares) / before, newton.offset**2)
-        moved = _relative(theta - previous.theta, theta, largest)
-        theta_change = max(moved, _relative(newton.step, theta, largest))
-    measures = Measures(
-        value=np.float64(point.sum_of_squares),
-        optimality=np.float64(point.cosines(~held)),
-        value_change=np.float64(value_change),
-        theta_change=np.float64(theta_change),
-        moved=np.bool_(previous is not None),
-        stalled=np.False_,
-        at_rounding=np.bool_((np.abs(newton.step) <= negligible).all()),
-        finite=np.True_,
-    )
-    slow = previous is not None and previous.point.sum_of_squares - point.sum_of_squares < 0.01 * point.sum_of_squares
-    wait = 0 if previous is None else max(0, previous.wait - 1)
-    patience = 1 if previous is None else previous.patience
-    crawled = previous.crawled + 1 if previous is not None and slow else 0
-    return LeastSquaresState(
-        theta=theta, point=point, newton=newton, movable=~held, scale=scale, largest=largest, damping=damping,
-        growth=2.0, wait=wait, patience=patience, crawled=crawled, measures=measures, evaluations=evaluations,
-    )  # fmt: skip
