@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, final
 
 from fitkit.errors import ConfigError, Diagnostic, did_you_mean
 from fitkit.models.base import Model
-from fitkit.types import Inputs, Rows, Values
+from fitkit.types import Inputs, Values
 
 
 @final
@@ -57,12 +57,11 @@ class PythonModel(Model):
         """None: `parameters` in the config names them."""
         return
 
-    def predict(self, values: Values, inputs: Inputs) -> Rows:
+    def predict(self, values: Values, inputs: Inputs) -> Any:
         """Return what the user's function returns; the problem checks its shape."""
         if self.loaded is None:
             raise AssertionError("a python model is loaded before it predicts")
-        result: Rows = self.loaded.call(dict(values), {name: inputs[name] for name in self.inputs})
-        return result
+        return self.loaded.call(dict(values), {name: inputs[name] for name in self.inputs})
 
     @property
     def file_name(self) -> str:

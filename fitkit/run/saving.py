@@ -75,7 +75,7 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
         predictions,
         target - predictions,
     ]
-    header = (*names, assembled.target or "target", "prediction", "residual")
+    header = (*names, (assembled.target or "target").strip(), "prediction", "residual")
     return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
 
 
