@@ -50,7 +50,8 @@ class NewtonStep:
 
     def measure(self, gradient: Vector) -> float:
         """Return sqrt(g' H^-1 g) of another gradient J'r, shape (free,), in this metric."""
-        return max(0.0, float(gradient @ self.inverse @ gradient)) ** 0.5
+        squared = float(gradient @ self.inverse @ gradient)
+        return float(max(0.0, squared) ** 0.5)
 
 
 def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> NewtonStep:

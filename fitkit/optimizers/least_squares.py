@@ -219,4 +219,5 @@ class LeastSquares:
         single = np.diag(along)
         lower = np.tril(along - single[:, None] - single[None, :], -1) / 2
         scaled: Matrix = lower + lower.T + np.diag(single)
-        return scaled * np.outer(scale, scale)
+        curvature: Matrix = scaled * np.outer(scale, scale)
+        return curvature
