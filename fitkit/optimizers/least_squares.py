@@ -11,13 +11,13 @@ SIAM 1996, sections 2.4 and 6.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, final
 
-from fitkit.backend import array, jax, jnp, kernel
+from fitkit.backend import array, jax
+from fitkit.optimizers.row_kernels import Expansion, expand, expand_penalties, residual_curvature, second_derivative
 from fitkit.problem import Problem, RowData
-from fitkit.types import Theta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,55 +30,12 @@ CHUNK = 65_536
 """Rows linearized at a time: with ten parameters 5 MB, within the cache of the last level."""
 
 
-class Expansion(NamedTuple):
-    """The rows near a point, as one compiled kernel gives them."""
-
-    predictions: jax.Array
-    """On the scale of the target, shape (rows,)."""
-    columns: jax.Array
-    """The columns of [J r], shape (free + 1, rows): the layout that LAPACK reads."""
-
-
 KEPT = 2**25
 """Numbers of a Jacobian that are kept for a second look, 256 MB; a larger one is computed again."""
 
 
-@kernel()
-def _expand(problem: Problem, theta: Theta, rows: RowData) -> Expansion:
-    """Return predictions, residuals, and their Jacobian by forward mode, one tangent per parameter.
-
-    Predictions ride along, so that a report needs no program of its own.
-    """
-
-    def along(tangent: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        both: tuple[jax.Array, jax.Array, jax.Array] = jax.jvp(
-            lambda t: problem.residuals_and_predictions(t, rows), (theta,), (tangent,), has_aux=True
-        )
-        return both
-
-    residuals, jacobian, predictions = jax.vmap(along, out_axes=(None, 0, None))(
-        jnp.eye(theta.shape[0], dtype=theta.dtype)
-    )
-    return Expansion(predictions, jnp.concatenate([jacobian, residuals[None]]))
-
-
-@kernel()
-def _second_derivative(problem: Problem, theta: Theta, velocity: Theta, rows: RowData) -> jax.Array:
-    """Return the second derivative of r along `velocity`, shape (rows,)."""
-
-    def slope(t: jax.Array) -> jax.Array:
-        first: jax.Array = jax.jvp(lambda u: problem.row_residuals(u, rows), (t,), (velocity,))[1]
-        return first
-
-    second: jax.Array = jax.jvp(slope, (theta,), (velocity,))[1]
-    return second
-
-
-@kernel()
-def _expand_penalties(problem: Problem, theta: Theta) -> jax.Array:
-    """Return the columns of [J r] of the penalties, shape (free + 1, penalties)."""
-    jacobian: jax.Array = jax.jacfwd(problem.penalty_residuals)(theta)
-    return jnp.concatenate([jacobian.T, problem.penalty_residuals(theta)[None]])
+POLARIZED_UP_TO = 24
+"""Parameters up to which S is put together from second derivatives along pairs of them."""
 
 
 def triangular_factor(matrix: Matrix) -> Matrix:
@@ -103,7 +60,7 @@ class Linearization:
     column_norms: Vector
     """|J_j|, shape (free,)."""
     columns: tuple[Matrix, ...] | None = None
-    """J' itself, (free, rows) for each chunk of rows, where it fits into memory."""
+    """The columns of [J r], (free + 1, rows) for each chunk of rows and the penalties, where they fit into memory."""
 
     @property
     def finite(self) -> bool:
@@ -151,7 +108,7 @@ class LeastSquares:
         point = array(theta, self.problem.lower.dtype)
         ahead = None
         for rows in self.chunks():
-            following = _expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
+            following = expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
             if ahead is not None:
                 yield ahead
             ahead = following
@@ -172,7 +129,7 @@ class LeastSquares:
         for expansion in self.expansions(theta):
             yield np.asarray(expansion.columns, np.float64)
         if self.has_penalties:
-            yield np.asarray(_expand_penalties.light(self.problem, array(theta, self.problem.lower.dtype)), np.float64)
+            yield np.asarray(expand_penalties.light(self.problem, array(theta, self.problem.lower.dtype)), np.float64)
 
     @property
     def has_penalties(self) -> bool:
@@ -196,7 +153,7 @@ class LeastSquares:
                     )
                 tall = columns.T if len(triangle) == 0 else np.vstack([triangle, columns.T])
                 triangle = triangular_factor(tall)
-                kept += [columns[:size]] if keep else []
+                kept += [columns] if keep else []
             padded = np.zeros((size + 1, size + 1))
             padded[: len(triangle)] = triangle
             return Linearization(
@@ -215,10 +172,52 @@ class LeastSquares:
         dtype = self.problem.lower.dtype
         point, direction = array(theta, dtype), array(velocity, dtype)
         total = np.zeros(len(theta))
-        known = self.columns(theta) if at_theta.columns is None else at_theta.columns
         with np.errstate(all="ignore"):
-            for rows, columns in zip(self.chunks(), known, strict=False):
+            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
                 work = len(rows) * len(theta)
-                second = _second_derivative.for_work(work)(self.problem, point, direction, rows)
+                second = second_derivative.for_work(work)(self.problem, point, direction, rows)
                 total += columns[: len(theta)] @ np.asarray(second, np.float64)
         return total
+
+    def known_columns(self, theta: Vector, at_theta: Linearization) -> Iterable[Matrix]:
+        """Return the columns of [J r] at theta, kept or computed again, (free + 1, rows) for every chunk and the penalties."""
+        return self.columns(theta) if at_theta.columns is None else at_theta.columns
+
+    def curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:
+        """Return S = sum_i r_i Hess r_i over the rows, shape (free, free): what Gauss-Newton leaves out of the Hessian.
+
+        For few parameters by polarization, so that the program which bends the steps serves here too and nothing new is
+        compiled. Penalties have residuals linear in the parameters.
+        """
+        import numpy as np
+
+        dtype = self.problem.lower.dtype
+        point = array(theta, dtype)
+        with np.errstate(all="ignore"):
+            if len(theta) <= POLARIZED_UP_TO:
+                return self._polarized(point, at_theta, theta)
+            total = np.zeros((len(theta), len(theta)))
+            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
+                part = residual_curvature.full(self.problem, point, array(columns[-1], dtype), rows)
+                total += np.asarray(part, np.float64)
+            return total
+
+    def _polarized(self, point: jax.Array, at_theta: Linearization, theta: Vector) -> Matrix:
+        """Return S from second derivatives along single parameters and pairs: S_ij = (s(i + j) - s(i) - s(j)) / 2."""
+        import numpy as np
+
+        size, dtype = len(theta), self.problem.lower.dtype
+        scale = np.where(at_theta.column_norms > 0, at_theta.column_norms, 1.0)
+        units = np.eye(size) / scale  # of like effect on the residuals, so that neither is lost in a sum of two
+        along = np.zeros((size, size))
+        for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
+            second = second_derivative.for_work(len(rows) * size)
+            for i in range(size):
+                for j in range(i + 1):
+                    direction = array(units[i] if i == j else units[i] + units[j], dtype)
+                    along[i, j] += columns[-1] @ np.asarray(second(self.problem, point, direction, rows), np.float64)
+        single = np.diag(along)
+        lower = np.tril(along - single[:, None] - single[None, :], -1) / 2
+        scaled: Matrix = lower + lower.T + np.diag(single)
+        curvature: Matrix = scaled * np.outer(scale, scale)
+        return curvature

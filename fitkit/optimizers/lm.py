@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.exact_newton import newton_step
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
-from fitkit.optimizers.stopping import Measures
-from fitkit.optimizers.subspace import GaussNewton, bend_step, damped_step, gauss_newton
+from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
+from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem
 from fitkit.types import Positive, Theta, WholeScalar
 
@@ -24,33 +25,16 @@ BEND_LIMIT = 0.75
 """A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
 LEAST_DAMPING = 1e-16
 """Where a fit without any bend still crawls along a nearly flat valley, damping is all that holds it back: none is tried."""
-MOST_POLISHING = 3
-"""The most undamped steps after the tolerance is met: each of the slope's factor of ten is one digit more."""
-POLISH_BELOW = 1e-4
-"""Relative offset below which differences of the objective are rounding, and the slope decides instead."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class LeastSquaresState:
-    """A point of the search, its linearization, and the damping with which the next step starts."""
-
-    theta: Vector
-    point: Linearization
-    newton: GaussNewton
-    movable: NDArray[np.bool_]
-    """Parameters that are not held at a bound by the slope."""
-    scale: Vector
-    """The diagonal of D."""
-    largest: Vector
-    """The largest |theta_j| so far."""
-    damping: float
-    growth: float
-    """The factor of the damping at the next refusal."""
-    polishing: bool
-    """Whether undamped steps still shrink the slope."""
-    measures: Measures
-    evaluations: int
+MOST_POLISHING = 8
+"""The most Newton steps after the tolerance is met; each doubles the digits until rounding ends it."""
+POLISH_BELOW = 0.05
+"""Relative offset below which a Newton step on the exact Hessian is tried."""
+SHORT = 1e-4
+"""Relative length of a step below which a Newton step is tried: residuals that vanish have no small offset."""
+CRAWLING = 8
+"""Steps in a row that each lower the objective by less than a hundredth, after which a Newton step is tried."""
+MOST_PATIENCE = 64
+"""The longest wait, in steps, after Newton steps that failed; it doubles with each."""
 
 
 @final
@@ -74,7 +58,7 @@ class LevenbergMarquardt(Optimizer):
         del seed
         start = np.clip(np.asarray(theta, np.float64), np.asarray(problem.lower), np.asarray(problem.upper))
         point = LeastSquares(problem).linearize(start)
-        return _state(
+        return state_at(
             problem,
             start,
             point,
@@ -86,18 +70,18 @@ class LevenbergMarquardt(Optimizer):
 
     def step(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
         """Return the state after one accepted step, or a stalled one where every length down to rounding was refused."""
-        if state.polishing:
+        if _wants_polish(state):
             polished = _polish(problem, state)
             if polished is not None:
                 return polished
-            state = replace(state, polishing=False, evaluations=state.evaluations + 1)
+            longer = min(2 * state.patience, MOST_PATIENCE)
+            state = replace(state, wait=state.patience, patience=longer, evaluations=state.evaluations + 1)
         return _descend(problem, state)
 
     def finish(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
-        """Return the state after undamped steps for as long as they shrink the slope: the tolerance is met, digits follow."""
+        """Return the state after Newton steps for as long as they shrink the slope: the tolerance is met, digits follow."""
         for _ in range(MOST_POLISHING):
-            unfinished = state.polishing and state.point.sum_of_squares > 0
-            polished = _polish(problem, state) if unfinished else None
+            polished = _polish(problem, state) if state.point.sum_of_squares > 0 else None
             if polished is None:
                 break
             state = polished
@@ -114,7 +98,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
     while True:
         room = (lower - state.theta, upper - state.theta)
         velocity = damped_step(state.point, state.scale, damping, state.movable, room)
-        if _relative(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
+        if relative_length(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
             stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
             return replace(state, measures=stalled, evaluations=evaluations)
         trial = _bent(squares, state, velocity, damping, (lower, upper))
@@ -124,7 +108,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
             ratio = _ratio(state.point, point, velocity)
             if ratio > 1e-4:
                 softer = damping * max(1 / 3, 1 - (2 * min(ratio, 1e3) - 1) ** 3)
-                return _state(
+                return state_at(
                     problem,
                     trial,
                     point,
@@ -165,18 +149,37 @@ def _ratio(before: Linearization, after: Linearization, velocity: Vector) -> flo
     return actual / foretold if foretold > 0 and np.isfinite(foretold) else 1.0
 
 
+def _wants_polish(state: LeastSquaresState) -> bool:
+    """Return whether the minimum is near enough, or damped steps are slow enough, to try a Newton step."""
+    near = state.newton.offset < POLISH_BELOW or float(state.measures.theta_change) < SHORT
+    return state.wait <= 0 and (near or state.crawled >= CRAWLING)
+
+
 def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | None:
-    """Return the state after an undamped step, if the slope shrinks by it; None if it does not."""
+    """Return the state after a Newton step on the exact Hessian, if the slope shrinks by it; None if it does not.
+
+    The slope is measured by sqrt(g' H^-1 g) with one H for both points; differences of the objective are rounding here.
+    """
     import numpy as np
 
+    squares = LeastSquares(problem)
+    exact = newton_step(state.point, squares.curvature(state.theta, state.point), state.movable)
+    if exact.saddle is not None:
+        return None
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
-    trial = np.clip(state.theta + state.newton.step, lower, upper)
+    trial = np.clip(state.theta + exact.step, lower, upper)
     if (trial == state.theta).all():
         return None
-    point = LeastSquares(problem).linearize(trial)
+    point = squares.linearize(trial)
     if not point.finite or point.sum_of_squares > state.point.sum_of_squares * (1 + 1e-9):
         return None
-    polished = _state(
+    slope = np.where(state.movable, point.gradient, 0.0)
+    clipped = bool((trial != state.theta + exact.step).any())
+    shrinks = exact.measure(slope) <= 0.5 * exact.decrement
+    falls = state.point.sum_of_squares - point.sum_of_squares >= 0.1 * exact.decrement**2
+    if not (falls if clipped else shrinks):
+        return None
+    polished = state_at(
         problem,
         trial,
         point,
@@ -186,68 +189,4 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
         evaluations=state.evaluations + 1,
         previous=state,
     )
-    return polished if polished.newton.offset <= 0.7 * state.newton.offset else None
-
-
-def _relative(step: Vector, theta: Vector, largest: Vector) -> float:
-    """Return the largest move relative to its parameter; where a parameter has always been zero any move counts as one."""
-    import numpy as np
-
-    size = np.where(theta != 0, np.abs(theta), largest)
-    moves = np.where(step == 0, 0.0, np.abs(step) / np.where(size > 0, size, np.abs(step) + (step == 0)))
-    return float(np.max(moves, initial=0.0))
-
-
-def _state(
-    problem: Problem,
-    theta: Vector,
-    point: Linearization,
-    *,
-    scale: Vector,
-    largest: Vector,
-    damping: float,
-    evaluations: int,
-    previous: LeastSquaresState | None = None,
-) -> LeastSquaresState:
-    """Return the state at theta with its measures.
-
-    The measures of change take the undamped step into account: a short step because of heavy damping is not convergence.
-    """
-    import numpy as np
-
-    if not point.finite:
-        nothing = gauss_newton(point, np.zeros(len(theta), bool))
-        unknown = Measures(point.sum_of_squares, np.nan, np.nan, np.nan, np.False_, np.False_, np.False_, np.False_)
-        movable = np.ones(len(theta), bool)
-        return LeastSquaresState(
-            theta=theta, point=point, newton=nothing, movable=movable, scale=scale, largest=largest, damping=damping,
-            growth=2.0, polishing=False, measures=unknown, evaluations=evaluations,
-        )  # fmt: skip
-    gradient = point.gradient
-    held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
-    newton = gauss_newton(point, ~held)
-    rows = len(LeastSquares(problem).rows)
-    with np.errstate(invalid="ignore"):  # an infinite spread of a scatter that has underflowed to zero
-        sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
-    negligible = np.maximum(np.maximum(1e-6 * np.abs(theta), 1e-12 * largest), 1e-6 * sigma)
-    value_change = theta_change = np.nan
-    if previous is not None:
-        before = previous.point.sum_of_squares
-        value_change = max((before - point.sum_of_squares) / before, newton.offset**2)
-        moved = _relative(theta - previous.theta, theta, largest)
-        theta_change = max(moved, _relative(newton.step, theta, largest))
-    measures = Measures(
-        value=np.float64(point.sum_of_squares),
-        optimality=np.float64(point.cosines(~held)),
-        value_change=np.float64(value_change),
-        theta_change=np.float64(theta_change),
-        moved=np.bool_(previous is not None),
-        stalled=np.False_,
-        at_rounding=np.bool_((np.abs(newton.step) <= negligible).all()),
-        finite=np.True_,
-    )
-    polishing = newton.offset < POLISH_BELOW or damping <= LEAST_DAMPING
-    return LeastSquaresState(
-        theta=theta, point=point, newton=newton, movable=~held, scale=scale, largest=largest, damping=damping,
-        growth=2.0, polishing=polishing, measures=measures, evaluations=evaluations,
-    )  # fmt: skip
+    return replace(polished, wait=0, patience=state.patience)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
+MOST_DIGITS = 16.0
 STRONG = 0.999
 """Correlations above this are worth a warning."""
 
@@ -82,7 +83,7 @@ def conclude(
     fit = _goodness(problem, predictions)
     return Conclusion(
         verdict=verdict,
-        parameters=_parameter_table(assembled, search, evidence, errors),
+        parameters=_parameter_table(assembled, search, evidence, errors, verdict),
         loss=LossSummary(
             kind="minimize" if problem.loss is None else problem.loss.kind,
             initial=number(search.history[0].loss),
@@ -209,10 +210,29 @@ def _values(problem: Problem, theta: Vector) -> dict[str, float]:
     return {name: found[name] for name in layout.names}
 
 
+def _digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[str, float]:
+    """Return how many decimal digits of each free parameter are right: -log10 of its relative distance to the minimum."""
+    import numpy as np
+
+    distance = evidence.uncertainty_of_minimum
+    if distance is None:
+        return {}
+    found = {}
+    for index, name in enumerate(problem.layout.free):
+        if evidence.held[index]:
+            found[name] = MOST_DIGITS
+        elif np.isfinite(distance[index]) and theta[index] != 0:
+            share = distance[index] if name in problem.layout.logarithmic else distance[index] / abs(theta[index])
+            found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
+    return found
+
+
 def _parameter_table(
-    assembled: Assembled, search: Search, evidence: Evidence, errors: _ErrorBars
+    assembled: Assembled, search: Search, evidence: Evidence, errors: _ErrorBars, verdict: Verdict
 ) -> dict[str, FittedParameter]:
     layout = assembled.problem.layout
+    converged = verdict.status is Status.CONVERGED
+    digits = _digits(assembled.problem, search.theta, evidence) if converged else {}
     values, starts = _values(assembled.problem, search.theta), _values(assembled.problem, assembled.start)
     held = {name for name, is_held in zip(layout.free, evidence.held, strict=True) if is_held}
     table = {}
@@ -233,6 +253,7 @@ def _parameter_table(
             max=parameter.max,
             fixed=parameter.fixed,
             tied=None if parameter.equals is None else parameter.equals.source,
+            digits=0.0 if name in errors.unidentified and converged else digits.get(name),
             flags=tuple(flag for flag, holds in conditions if holds),
         )
     return table

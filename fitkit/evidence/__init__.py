@@ -1,0 +1,43 @@
+"""Evidence of convergence: what the derivatives at a point say about it, independently of the optimizer that found it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
+from fitkit.evidence.least_squares import assess_least_squares
+from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
+from fitkit.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+
+__all__ = ["CLOSE", "EXACT_UP_TO", "FLAT_BELOW", "Evidence", "assess", "confirms", "optimality_at"]
+
+
+def assess(problem: Problem, theta: Vector, largest: Vector | None = None) -> Evidence:
+    """Return the evidence at theta, shape (free,).
+
+    Args:
+        problem: the objective.
+        theta: the point.
+        largest: the largest |theta_j| that the search has seen, the scale of parameters that end at zero, shape (free,).
+    """
+    import numpy as np
+
+    seen = np.abs(theta) if largest is None else largest
+    if problem.least_squares:
+        return assess_least_squares(problem, theta, seen)
+    if 0 < len(theta) <= EXACT_UP_TO:
+        return assess_smooth(problem, theta, seen)
+    return unknown(len(theta))
+
+
+def optimality_at(problem: Problem, theta: Vector) -> float:
+    """Return the scale-free slope at theta, or NaN where it would cost too much to know."""
+    if problem.regularization.l1 > 0 or (problem.loss is not None and not problem.loss.smooth):
+        return float("nan")
+    return assess(problem, theta).optimality

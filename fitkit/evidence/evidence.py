@@ -1,0 +1,104 @@
+"""What evidence of convergence is, and what counts as close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
+
+from fitkit.optimizers.least_squares import Linearization
+from fitkit.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+EXACT_UP_TO = 200
+"""Free parameters up to which the exact Hessian is formed."""
+CLOSE = 1e-6
+"""A claim of convergence stands if what is left to gain, or to move, is at most this (or 100 gtol, if that is looser)."""
+NEAR_ZERO = 1e-6
+"""A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the derivatives at a point say.
+
+    All numbers are free of units: rescaling a parameter or the data changes none of them. NaN where unknown.
+    """
+
+    optimality: float
+    """The largest cosine between residual and Jacobian columns, or the smaller of `remaining` and `newton_step`."""
+    remaining: float
+    """The root of the share of the objective that a Newton step (Gauss-Newton for least squares) would still remove."""
+    newton_step: float
+    """The largest component of that step relative to its parameter."""
+    smallest_eigenvalue: float
+    """Of the Hessian scaled to unit diagonal, over parameters not held at a bound (Gauss-Newton for least squares)."""
+    condition: float
+    """The condition number of the scaled Jacobian, or the root of that of the scaled Hessian."""
+    minimum: Literal["strict", "flat", "saddle", "unknown"]
+    held: Mask
+    """Parameters pressed against a bound, shape (free,)."""
+    flat: Matrix
+    """Directions along which the objective does not change, in scaled coordinates, shape (flat, free)."""
+    linearization: Linearization | None = None
+    """For least squares."""
+    gradient: Vector | None = None
+    hessian: Matrix | None = None
+    """For other objectives, shape (free, free)."""
+    uncertainty_of_minimum: Vector | None = None
+    """How far the point may be from the minimum: what a Newton step would still move, and what rounding hides, (free,)."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there are derivatives to ask."""
+        return self.remaining == self.remaining
+
+
+def confirms(evidence: Evidence, gtol: float) -> bool:
+    """Return whether the exact derivatives support a claim of convergence; True where there are none to ask."""
+    bound = max(CLOSE, 100 * gtol)
+    return not evidence.known or evidence.remaining <= bound or evidence.newton_step <= bound
+
+
+def unknown(size: int) -> Evidence:
+    """Return the evidence where derivatives cost too much or are not finite."""
+    import numpy as np
+
+    nan = float("nan")
+    return Evidence(
+        optimality=nan if size else 0.0,
+        remaining=nan if size else 0.0,
+        newton_step=nan if size else 0.0,
+        smallest_eigenvalue=nan,
+        condition=nan,
+        minimum="unknown",
+        held=np.zeros(size, bool),
+        flat=np.zeros((0, size)),
+    )
+
+
+def pressed(problem: Problem, theta: Vector, gradient: Vector) -> Mask:
+    """Return which parameters the gradient presses against a bound, shape (free,)."""
+    import numpy as np
+
+    lower, upper = np.asarray(problem.lower), np.asarray(problem.upper)
+    return ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
+
+
+def relative_size(step: Vector, theta: Vector, seen: Vector) -> float:
+    """Return the largest component of a step relative to its parameter.
+
+    A parameter that ends at zero is known to no share of itself: a millionth of the largest it was seen at stands in, or
+    one where it has always been zero.
+    """
+    import numpy as np
+
+    size = np.maximum(np.abs(theta), NEAR_ZERO * seen)
+    return float(np.max(np.abs(step) / np.where(size > 0, size, 1.0), initial=0.0))

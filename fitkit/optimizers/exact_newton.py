@@ -1,0 +1,181 @@
+"""The Newton step of least squares on the exact Hessian J'J + S, and how well it is known.
+
+With columns of J scaled to length one and J = U sigma V', the Hessian is V sigma B sigma V' where
+
+    B = I + (V / sigma)' S (V / sigma),
+
+"whitened": its eigenvalues are one plus curvature times residual, whatever the conditioning of J.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.subspace import RANK_TOLERANCE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+WHITENED_UP_TO = 30.0
+"""Largest eigenvalue of B that is trusted: beyond, J is nearly singular where the residual is not zero, and B loses digits."""
+FLAT = 1e-8
+"""Eigenvalues of B below this share are flat."""
+FLAT_UNWHITENED = 1e-13
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NewtonStep:
+    """The step to the minimum of the exact quadratic model, over the directions that have curvature."""
+
+    step: Vector
+    """Shape (free,); zero for held parameters."""
+    inverse: Matrix
+    """The Hessian's inverse over directions with positive curvature, shape (free, free)."""
+    decrement: float
+    """sqrt(g' H^-1 g) with g = J'r: the root of the decrease that the model foretells."""
+    smallest: float
+    """The smallest eigenvalue of the whitened (or scaled) Hessian."""
+    flat: Matrix
+    """Directions without curvature, in scaled coordinates, shape (flat, free)."""
+    saddle: Vector | None
+    """The direction of the most negative curvature, shape (free,), where there is one."""
+
+    def measure(self, gradient: Vector) -> float:
+        """Return sqrt(g' H^-1 g) of another gradient J'r, shape (free,), in this metric."""
+        squared = float(gradient @ self.inverse @ gradient)
+        return float(max(0.0, squared) ** 0.5)
+
+
+def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> NewtonStep:
+    """Return the Newton step over the `movable` parameters.
+
+    Args:
+        point: R and Q'r.
+        curvature: S, shape (free, free); zero where it is not finite, which gives the Gauss-Newton step.
+        movable: parameters that are not held at a bound.
+    """
+    import numpy as np
+
+    size = len(point.column_norms)
+    norms = point.column_norms[movable]
+    scale = np.where(norms > 0, norms, 1.0)
+    extra = curvature[np.ix_(movable, movable)] / np.outer(scale, scale)
+    if not np.isfinite(extra).all():
+        extra = np.zeros_like(extra)
+    values, vectors, slopes, floor = _spectrum(point.factor[:, movable] / scale, point.projected, extra)
+    kept = values > floor
+    half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+    inverse = np.zeros((size, size))
+    inverse[np.ix_(movable, movable)] = half @ half.T
+    reduced = slopes[kept] / np.sqrt(values[kept])
+    step = np.zeros(size)
+    step[movable] = -half @ reduced
+    flat = np.zeros((int((np.abs(values) <= floor).sum()), size))
+    flat[:, movable] = _unit(vectors[:, np.abs(values) <= floor]).T
+    saddle = None
+    if len(values) and values[0] < -10 * floor:
+        saddle = np.zeros(size)
+        saddle[movable] = vectors[:, 0] / scale
+    return NewtonStep(
+        step=step,
+        inverse=inverse,
+        decrement=float(np.linalg.norm(reduced)),
+        smallest=float(values[0]) if len(values) else 1.0,
+        flat=flat,
+        saddle=saddle,
+    )
+
+
+def _spectrum(factor: Matrix, projected: Vector, extra: Matrix) -> tuple[Vector, Matrix, Vector, float]:
+    """Return eigenvalues in ascending order, directions (in columns), slopes along them, and what counts as zero.
+
+    Args:
+        factor: R with columns scaled to length one, shape (free, movable).
+        projected: Q'r, shape (free,).
+        extra: S in the same scale, shape (movable, movable).
+    """
+    import numpy as np
+
+    left, singular, right = np.linalg.svd(factor, full_matrices=False)
+    if len(singular) and singular[-1] > RANK_TOLERANCE * singular[0]:
+        outward = right.T / singular
+        values, vectors = np.linalg.eigh(np.eye(len(singular)) + outward.T @ extra @ outward)
+        if np.max(np.abs(values)) <= WHITENED_UP_TO:
+            floor = FLAT * max(1.0, float(values[-1]))
+            return values, outward @ vectors, vectors.T @ (left.T @ projected), floor
+    values, vectors = np.linalg.eigh((right.T * singular**2) @ right + extra)
+    floor = FLAT_UNWHITENED * float(np.max(np.abs(values), initial=1e-300))
+    return values, vectors, vectors.T @ (factor.T @ projected), floor
+
+
+def _unit(vectors: Matrix) -> Matrix:
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=0)
+    return vectors / np.where(lengths > 0, lengths, 1.0)
+
+
+EPSILON = 2.0**-52
+
+
+def rounding_of_minimum(squares: LeastSquares, theta: Vector, point: Linearization, newton: NewtonStep) -> Vector:
+    """Return how far rounding in the residuals alone moves the minimum, one standard deviation, shape (free,).
+
+    noise_j² = eps² [ sum_i (H^-1 J')_ji² mag_i² + sum_k (H^-1)_jk² sum_i (J_ik r_i)² ],
+
+    where mag_i = |target_i| + |r_i| + sum_j |J_ij theta_j| bounds the terms whose rounding makes up residual i, measured
+    beside it by moving theta within its last places.
+    """
+    import numpy as np
+
+    total = np.zeros(len(theta))
+    weights = np.zeros(len(theta))
+    shaken = _shaken(squares, theta, point)
+    for columns, measured, sizes in zip(squares.known_columns(theta, point), shaken, _targets(squares), strict=False):
+        jacobian, residual = columns[:-1], columns[-1]
+        magnitude = sizes + np.abs(residual) + np.abs(theta) @ np.abs(jacobian)
+        magnitude = np.hypot(magnitude, measured / EPSILON)
+        total += np.einsum("ji,i->j", (newton.inverse @ jacobian) ** 2, magnitude**2)
+        weights += np.einsum("ki,i->k", jacobian**2, residual**2)
+    return EPSILON * np.sqrt(total + newton.inverse**2 @ weights)
+
+
+def _targets(squares: LeastSquares) -> list[Vector]:
+    """Return |target| in the units of the residuals, (rows,) for every chunk."""
+    import numpy as np
+
+    from fitkit.losses import DistanceLoss
+
+    found = []
+    for rows in squares.chunks():
+        scale = np.sqrt(np.asarray(rows.weight, np.float64) / float(squares.problem.total_weight))
+        if rows.sigma is not None:
+            scale = scale / np.asarray(rows.sigma, np.float64)
+        size = np.abs(np.asarray(rows.target, np.float64)) if isinstance(squares.problem.loss, DistanceLoss) else 0.0
+        found.append(scale * size)
+    return found
+
+
+def _shaken(squares: LeastSquares, theta: Vector, point: Linearization) -> list[Vector]:
+    """Return the evaluation noise of each residual, (rows,) for every chunk: what linear moves within an ulp leave over."""
+    import numpy as np
+
+    moves = np.array([1, -1, 2, -2])
+    total = None
+    for trial in range(4):
+        signs = moves[(np.arange(len(theta)) + trial) % 4]
+        moved = theta + signs * np.spacing(np.abs(theta))
+        squared = [
+            (there[-1] - here[-1] - (moved - theta) @ here[:-1]) ** 2
+            for there, here in zip(squares.columns(moved), squares.known_columns(theta, point), strict=True)
+        ]
+        total = squared if total is None else [a + b for a, b in zip(total, squared, strict=True)]
+    return [np.sqrt(part / 4) for part in total or []]
