@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from fitkit.reports.correlation import correlation_lines
-from fitkit.result import FittedParameter, Result, Status
+from fitkit.reports.parameter_table import parameter_table
+from fitkit.result import Result, Status
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -56,7 +56,7 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     console.print(result.message, style=STYLES.get(result.status, "bold red"))
     if result.parameters:
         console.print()
-        console.print(_parameters(result))
+        console.print(parameter_table(result, style.width))
     console.print()
     facts = [*_loss(result, style), *_fit(result, style), *_errors(result, style), *_time(result)]
     console.print(_facts(facts))
@@ -88,78 +88,15 @@ def _facts(facts: list[tuple[str, str]]) -> RenderableType:
     return grid
 
 
-# -- the parameter table ----------------------------------------------------------------------------------------------------
-
-
-def _parameters(result: Result) -> RenderableType:
-    from rich.table import Table
-
-    level = None if result.uncertainty is None else result.uncertainty.level
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    rows = result.parameters
-    table.add_column("parameter", overflow="fold")
-    table.add_column("value", justify="right", no_wrap=True)
-    errors = any(p.error is not None for p in rows.values())
-    bounds = any(p.min is not None or p.max is not None for p in rows.values())
-    notes = any(p.flags for p in rows.values())
-    if errors:
-        table.add_column("error", justify="right", no_wrap=True)
-        table.add_column(f"{100 * (level or 0):g} % interval", overflow="fold")
-    if bounds:
-        table.add_column("bounds", overflow="fold")
-    if notes:
-        table.add_column("notes", overflow="fold")
-    for name, parameter in rows.items():
-        cells = [name, _significant(parameter.value, _digits(parameter.value or 0, parameter.error, 8))]
-        if errors:
-            cells += [_significant(parameter.error, 4), _interval(parameter.interval)]
-        if bounds:
-            cells.append(_bounds(parameter))
-        if notes:
-            cells.append(_notes(parameter))
-        table.add_row(*cells)
-    return table
+# -- the facts --------------------------------------------------------------------------------------------------------------
 
 
 def _significant(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}g}"
 
 
-def _digits(value: float, error: float | None, least: int) -> int:
-    """Return how many digits a value needs for its error to be seen in the last three, at least `least`."""
-    if not value or not error or not math.isfinite(value / error):
-        return least
-    return max(least, min(15, 3 + math.ceil(math.log10(abs(value / error)))))
-
-
-def _interval(interval: tuple[float, float] | None) -> str:
-    if interval is None:
-        return ""
-    low, high = interval
-    digits = _digits(max(abs(low), abs(high)), (high - low) / 4, 5)
-    return f"[{low:.{digits}g}, {high:.{digits}g}]"
-
-
-def _bounds(parameter: FittedParameter) -> str:
-    if parameter.min is None and parameter.max is None:
-        return ""
-    if parameter.max is None:
-        return f">= {parameter.min:g}"
-    if parameter.min is None:
-        return f"<= {parameter.max:g}"
-    return f"{parameter.min:g} .. {parameter.max:g}"
-
-
-def _notes(parameter: FittedParameter) -> str:
-    words = {"at_bound": "at its bound", "not_identified": "not identified"}
-    return ", ".join(f"= {parameter.tied}" if flag == "tied" else words.get(flag, flag) for flag in parameter.flags)
-
-
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-# -- the facts --------------------------------------------------------------------------------------------------------------
 
 
 def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
