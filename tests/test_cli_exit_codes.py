@@ -117,10 +117,14 @@ def test_an_unwritable_place_is_8(tmp_path: Path) -> None:
 
 def test_a_bug_is_1_and_tells_how_to_report_it(tmp_path: Path) -> None:
     config = written(tmp_path, "line.yaml", LINE)
-    broken = "import fitkit.run.train as t, fitkit.cli.main as m; t.train = lambda *_: 1 / 0; m.main()"
+    broken = (
+        "import warnings, fitkit.run.train as t, fitkit.cli.main as m;"
+        "t.train = lambda *_: warnings.warn('for programmers', RuntimeWarning) or 1 / 0; m.main()"
+    )
     done = python("-c", broken, "train", str(config), changes={"TMPDIR": str(tmp_path)})
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("internal error: ZeroDivisionError")
+    assert "for programmers" not in done.err
     details = next(tmp_path.glob("fitkit-bug-*.txt"))
     assert str(details) in done.err
     assert "ZeroDivisionError" in details.read_text()

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import LINE, fitkit, python, written
+
+from fitkit.reports.json_document import render
+from fitkit.result import FittedParameter, LossSummary, Result, Status, UncertaintySummary
 
 NUMBER, TEXT, NOTHING = (int, float), (str,), (type(None),)
 
@@ -178,3 +182,26 @@ def test_under_an_ascii_locale_the_document_is_ascii_and_says_the_same(tmp_path:
     )  # fmt: skip
     assert done.out.isascii()
     assert parsed(done.out)["name"] == "größe, 長さ"
+
+
+def test_no_number_that_json_cannot_say_gets_into_it() -> None:
+    nan, inf = float("nan"), float("inf")
+    document = parsed(
+        render(
+            Result(
+                name="n", path="n.yaml", status=Status.DIVERGED, exit_code=5, reason="not_finite", message="m",
+                parameters={"a": FittedParameter(value=nan, interval=(-inf, inf))},
+                loss=LossSummary(kind="mse", initial=inf, final=nan),
+                uncertainty=UncertaintySummary(
+                    kind="covariance", status="unavailable", message=None, level=0.95, names=("a",),
+                    correlation=np.array([[nan]]),
+                ),
+                config={"parameters": {"a": {"max": inf}}},
+            )
+        )
+    )  # fmt: skip
+    assert document["parameters"]["a"]["value"] is None
+    assert document["parameters"]["a"]["interval"] == [None, None]
+    assert (document["loss"]["initial"], document["loss"]["final"]) == (None, None)
+    assert document["uncertainty"]["correlation"] == [[None]]
+    assert document["config"]["parameters"]["a"]["max"] is None
