@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, NEAR_ZERO, Evidence, pressed, relative_size, unknown
 from fitkit.losses import DistanceLoss
 from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
-from fitkit.optimizers.subspace import gauss_newton
+from fitkit.optimizers.subspace import GaussNewton, gauss_newton
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector) -> Evide
         return unknown(len(theta))
     held = pressed(problem, theta, point.gradient)
     linear = gauss_newton(point, ~held)
-    none = np.zeros((len(theta), len(theta)))
-    curvature = squares.curvature(theta, point) if len(theta) <= EXACT_UP_TO else none
-    exact = newton_step(point, curvature, ~held)
+    size = np.maximum(seen, _seen_by_data(problem, point))
+    with np.errstate(over="ignore", invalid="ignore"):  # residuals near underflow have no inverse to speak of
+        curvature = _curvature(squares, theta, point, linear, size)
+        exact = newton_step(point, curvature, ~held)
+        uncertainty = _uncertainty(squares, theta, point, exact)
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
-    size = np.maximum(seen, _seen_by_data(problem, point))
     return Evidence(
         optimality=point.cosines(~held),
         remaining=remaining,
@@ -52,7 +53,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector) -> Evide
         held=held,
         flat=exact.flat,
         linearization=point,
-        uncertainty_of_minimum=_uncertainty(squares, theta, point, exact),
+        uncertainty_of_minimum=uncertainty,
     )
 
 
@@ -82,6 +83,34 @@ def _smallest(point: Linearization, curvature: Matrix, movable: Mask) -> float:
     return float(np.linalg.eigvalsh(hessian / np.outer(scale, scale))[0])
 
 
+def _curvature(squares: LeastSquares, theta: Vector, point: Linearization, linear: GaussNewton, seen: Vector) -> Matrix:
+    """Return S, shape (free, free); zero where along flat directions of J it may come from the slope that is left.
+
+    Along the valley of a product a b, say, the curvature is the slope over a parameter: zero at the bottom, and of any sign
+    beside it. So it is taken where a linear step leads, and counts only if a move of the parameters' own size gains more
+    by it than by the slope left there.
+    """
+    import numpy as np
+
+    none = np.zeros((len(theta), len(theta)))
+    if len(theta) > EXACT_UP_TO:
+        return none
+    if len(linear.flat) == 0:
+        return squares.curvature(theta, point)
+    bottom = theta + linear.step
+    there = squares.linearize(bottom)
+    if not (there.finite and there.sum_of_squares <= point.sum_of_squares * (1 + 1e-9)):
+        bottom, there = theta, point
+    curvature = squares.curvature(bottom, there)
+    doubt = 10 * np.abs(there.gradient) @ np.maximum(np.abs(bottom), NEAR_ZERO * seen)
+    scale = np.where(point.column_norms > 0, point.column_norms, 1.0)
+    for direction in linear.flat / scale:
+        length = relative_size(direction, bottom, seen)
+        if abs(direction @ curvature @ direction) / 2 > doubt * length**2:
+            return curvature
+    return none
+
+
 def _saddle(exact: NewtonStep, remaining: float) -> bool:
     """Return whether the slope vanishes where a curvature is negative."""
     return exact.saddle is not None and remaining < CLOSE
@@ -91,6 +120,7 @@ def _uncertainty(squares: LeastSquares, theta: Vector, point: Linearization, exa
     """Return sqrt(d² + noise²) + eps |theta| / 2, shape (free,), with d the Newton step that is left."""
     import numpy as np
 
-    noise = rounding_of_minimum(squares, theta, point, exact)
-    rounding: Vector = np.hypot(exact.step, noise) + EPSILON / 2 * np.abs(theta)
+    with np.errstate(all="ignore"):  # an inverse that overflows says that nothing is known, and infinity says so too
+        noise = rounding_of_minimum(squares, theta, point, exact)
+        rounding: Vector = np.hypot(exact.step, noise) + EPSILON / 2 * np.abs(theta)
     return rounding

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FLAT_BELOW = 1e-12
 """An eigenvalue of the scaled Hessian below this is flat: rounding in a Hessian of unit diagonal is about 1e-15."""
+NEARLY_FLAT = 1e-6
+"""An eigenvalue below this share of the largest may be made of the slope that is left."""
+MOST_DESCENTS = 3
 
 
 @kernel()
@@ -53,6 +56,43 @@ def _steepest(slopes: Vector, directions: Matrix, theta: Vector, seen: Vector) -
     return float(np.max(np.abs(slopes) / np.where(np.array(lengths) > 0, lengths, 1.0), initial=0.0))
 
 
+def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix] | None:
+    """Return value, gradient and Hessian at theta, or None where one is not finite."""
+    import numpy as np
+
+    work = len(theta) ** 2 * (1 if problem.rows is None else len(problem.rows))
+    parts = _gradient_and_hessian.for_work(work)(problem, array(theta, problem.lower.dtype))
+    value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
+    if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+        return None
+    return value, gradient, hessian
+
+
+def _beneath(problem: Problem, theta: Vector, value: float, gradient: Vector, hessian: Matrix, movable: Mask) -> Matrix:
+    """Return the Hessian at the bottom of the valley beside theta, where there may be one, shape (free, free).
+
+    Along the valley of a product a b, say, the curvature is the slope over a parameter: zero at the bottom, and of any sign
+    beside it. Newton steps across it, over the directions with clear curvature, lead to where it can be judged.
+    """
+    import numpy as np
+
+    inside = np.ix_(movable, movable)
+    for _ in range(MOST_DESCENTS):
+        scale, values, vectors, flat = _spectrum(hessian[inside])
+        clear = values > NEARLY_FLAT * np.max(np.abs(values), initial=0.0)
+        if clear.all() or (flat | clear).all():
+            break
+        slopes = vectors[:, clear].T @ (gradient[movable] / scale)
+        bottom = theta.copy()
+        bottom[movable] -= vectors[:, clear] @ (slopes / values[clear]) / scale
+        bottom = np.clip(bottom, np.asarray(problem.lower), np.asarray(problem.upper))
+        expansion = _expand(problem, bottom)
+        if expansion is None or expansion[0] > value + CLOSE**2 * abs(value):
+            break
+        theta, (value, gradient, hessian) = bottom, expansion
+    return hessian
+
+
 def assess_smooth(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
@@ -63,14 +103,13 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
     """
     import numpy as np
 
-    work = len(theta) ** 2 * (1 if problem.rows is None else len(problem.rows))
-    point = array(theta, problem.lower.dtype)
-    parts = _gradient_and_hessian.for_work(work)(problem, point)
-    value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
-    if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+    expansion = _expand(problem, theta)
+    if expansion is None:
         return unknown(len(theta))
+    value, gradient, hessian = expansion
     held = pressed(problem, theta, gradient)
     movable = ~held
+    hessian = _beneath(problem, theta, value, gradient, hessian, movable)
     scale, values, vectors, flat = _spectrum(hessian[np.ix_(movable, movable)])
     slopes = vectors.T @ (gradient[movable] / scale)
     newton = slopes[~flat] / np.sqrt(np.abs(values[~flat]))
