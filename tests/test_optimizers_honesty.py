@@ -45,7 +45,7 @@ def test_a_valley_is_flat_wherever_on_its_slope_the_search_ends(optimizer: str, 
     assert rows("y ~ a * b * x + c", y, optimizer, parameters=begin).verdict == ("not_converged", 4, "not_identified")
     assert rows("y ~ exp(a * b) * x + c", y, optimizer, parameters=begin).result.reason == "not_identified"
     if optimizer == "lbfgs":
-        counts = [1, 7, 5, 3, 10]
+        counts = [1.0, 7.0, 5.0, 3.0, 10.0]
         found = rows("y ~ exp(a * b * x + c)", counts, optimizer, loss="poisson", parameters=begin)
         assert found.verdict == ("not_converged", 4, "not_identified")
         assert pure("(a * b - 1)**2 + (a * b - 1)**4 + 1", a=start[0], b=start[1]).result.reason == "not_identified"
