@@ -143,8 +143,8 @@ def select_device(name: str) -> str:
         _set("jax_platforms", value="cpu")  # a GPU that is not wanted must not have its memory claimed
     try:
         device = jax.devices(None if name == "auto" else name)[0]
-    except RuntimeError as error:
-        raise EnvironmentFault(_absent_device(name, str(error))) from None
+    except RuntimeError:  # in words about plugins, which the user cannot mend
+        raise EnvironmentFault(_absent_device(name)) from None
     if name != "auto":
         _set("jax_default_device", value=device)
     return str(device.platform)
@@ -161,14 +161,14 @@ def _set(option: str, *, value: object) -> None:
     real.config.update(option, value)  # type: ignore[no-untyped-call]  # JAX leaves it unannotated
 
 
-def _absent_device(name: str, reason: str) -> Diagnostic:
+def _absent_device(name: str) -> Diagnostic:
     install = {
         "gpu": 'install the CUDA build of JAX: pip install "fitkit[cuda]"',
         "tpu": 'pip install "fitkit[tpu]" on a TPU VM',
     }
-    first = reason.splitlines()[0] if reason else "JAX finds none"
+    there = ", ".join(sorted({device.platform for device in jax.devices()}))
     return Diagnostic(
         code="E701",
-        message=f"device `{name}` is not available: {first}",
+        message=f"there is no device `{name}` on this machine for the installed JAX, which has: {there}",
         help=install.get(name, "`fitkit doctor` lists the devices there are") + "; or use `device: auto`",
     )

@@ -74,7 +74,7 @@ def describe_fields(cls: type[Any]) -> tuple[FieldDescription, ...]:
     }
     described = []
     for f in fields(cls):
-        if f.name == "kind":
+        if f.name == "kind" or not f.init:
             continue
         required = f.default is MISSING and f.default_factory is MISSING
         default = "required" if required else repr(f.default) if f.default is not MISSING else "empty"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -29,10 +28,7 @@ def command(what: str | None) -> None:
 
 def _described(cls: type[Any]) -> str:
     lines = [click.wrap_text(f"{cls.kind}: {documentation(cls)}", 78, "  ", "      ")]
-    written = {f.name for f in fields(cls) if f.init}
     for key in describe_fields(cls):
-        if key.name not in written:
-            continue
         default = "required" if key.default == "required" else f"default {key.default}"
         lines.append(click.wrap_text(f"{key.name} ({default}): {key.documentation}", 78, "      ", "        "))
     return "\n".join(lines)

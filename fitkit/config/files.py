@@ -152,10 +152,10 @@ def _not_read(file: Path, error: OSError | ValueError) -> tuple[str, str | None]
         return "this is a folder, not a config", "name a file in it"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         try:
-            beside = [entry.name for entry in file.parent.iterdir() if entry.suffix in {".yaml", ".yml"}]
+            beside = [str(entry) for entry in file.parent.iterdir() if entry.suffix in {".yaml", ".yml"}]
         except OSError:
             return "there is no such file, and no such folder", None
-        return "there is no such file", did_you_mean(file.name, beside)
+        return "there is no such file", did_you_mean(str(file), beside)
     return f"the file cannot be read: {getattr(error, 'strerror', None) or error}", None
 
 

@@ -60,6 +60,8 @@ def _source(sections: Sections, path: str) -> ConfigSource:
 def _names(sections: Sections, path: str) -> list[Diagnostic]:
     """Return what is wrong with the names of a config that is wrong elsewhere, as far as its sound parts tell."""
     tree = sections.tree
+    if not tree.given("parameters") and sections.problems:
+        return []  # most likely the mistake is there: a mistyped `parameters` makes every name unknown
     complete = tree.given("minimize") != (tree.given("data") and tree.given("model"))
     if not complete or {"data", "model", "definitions", "minimize"} & sections.failed or tree.broken(("parameters",)):
         return []

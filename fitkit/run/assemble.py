@@ -69,7 +69,7 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
     problem = Problem(
         **parts.fields, rows=rows, total_weight=total, model=model, loss=loss, regularization=config.regularization
     )
-    target = model.formula.target.source if isinstance(model, FormulaModel) else model.target_used
+    target = model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
     assembled = _registered(Assembled(
         problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
     ))  # fmt: skip

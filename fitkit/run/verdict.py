@@ -45,7 +45,7 @@ def judge_search(
         )
         return Verdict(status=Status.DIVERGED, reason=Reason.ROSE, message=message)
     if reason is Reason.INTERRUPTED:
-        message = f"Interrupted after {_steps(search)}, at loss {end:.6g}; what was reached is saved."
+        message = f"Interrupted after {_steps(search)}, at loss {end:.6g}."
         return Verdict(status=Status.INTERRUPTED, reason=reason, message=message)
     if reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
@@ -107,6 +107,8 @@ def _slope(evidence: Evidence) -> str:
     """Return in words how far the derivatives say the point is from a minimum."""
     if not evidence.known:
         return "how steep the loss still is was not measured"
+    if evidence.newton_step <= CLOSE:
+        return _closeness(evidence)
     return f"the slope, free of units, is {evidence.optimality:.1e} (zero at a minimum)"
 
 
