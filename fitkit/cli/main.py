@@ -19,6 +19,7 @@ COMMANDS = {
     "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),
     "schema": ("fitkit.cli.schema", "Print the JSON Schema of a config, for editors."),
     "doctor": ("fitkit.cli.doctor", "Show versions, devices and precision of this machine."),
+    "certify": ("fitkit.cli.certify", "Count the right digits on NIST's reference problems."),
 }
 """Each command's module and help line: a module is imported only when its command runs."""
 
