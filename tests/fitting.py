@@ -74,3 +74,20 @@ def right_digits(found: Any, truth: Any) -> float:
 def column(numbers: Sequence[float] | NDArray[Any]) -> list[float]:
     """Return numbers as a config takes them."""
     return [float(number) for number in numbers]
+
+
+def rows(model: str, y: Sequence[float], optimizer: Any = "lm", **more: Any) -> Fit:
+    """Fit a model to `y` at 0, 1, 2, ..."""
+    return fit(
+        {
+            "data": {"values": {"x": column(range(len(y))), "y": column(y)}},
+            "model": model,
+            "optimizer": optimizer,
+            **more,
+        }
+    )
+
+
+def pure(formula: str, optimizer: Any = "lbfgs", **parameters: Any) -> Fit:
+    """Minimise a formula of parameters."""
+    return fit({"minimize": formula, "parameters": parameters, "optimizer": optimizer})
