@@ -36,7 +36,7 @@ def run(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.Comp
 def without_times(text: str) -> str:
     """Mask seconds, and what lies at the rounding of another processor: slopes and counts of steps."""
     text = re.sub(r"\d+\.\d+ s compiling and \d+\.\d+ s running", "_", " ".join(text.split()))
-    text = re.sub(r"\d\.\de-\d\d|\d+ (?=steps|evaluations)", "_ ", text)
+    text = re.sub(r"\d\.\de-\d\d|\d+ (?=steps|evaluations|right)|fewest in \w+", "_ ", text)
     return re.sub(r"\d+\.\d+ s", "_ s", text)
 
 

@@ -58,7 +58,7 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
         console.print()
         console.print(parameter_table(result, style.width))
     console.print()
-    facts = [*_loss(result, style), *_fit(result, style), *_errors(result, style), *_time(result)]
+    facts = [*_loss(result, style), *_fit(result, style), *_digits(result), *_errors(result, style), *_time(result)]
     console.print(_facts(facts))
     if style.verbose:
         _print_more(console, result)
@@ -130,6 +130,16 @@ def _fit(result: Result, style: TextStyle) -> list[tuple[str, str]]:
     if quality:
         facts.append(("fit", ", ".join(quality)))
     return facts
+
+
+def _digits(result: Result) -> list[tuple[str, str]]:
+    """Return how many digits are right in the parameter that has the fewest; an estimate is never told as more than 15."""
+    known = {name: parameter.digits for name, parameter in result.parameters.items() if parameter.digits is not None}
+    if not known:
+        return []
+    worst = min(known, key=known.__getitem__)
+    who = "" if len(known) == 1 else f" in every parameter (fewest in {worst})"
+    return [("digits", f"at least {min(15, int(known[worst]))} right{who}, by estimate")]
 
 
 def _errors(result: Result, style: TextStyle) -> list[tuple[str, str]]:

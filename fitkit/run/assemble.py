@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, final
 from fitkit.backend import jax
 from fitkit.config import Config, ConfigSource, Roles, check_names
 from fitkit.errors import ConfigError, DataError, Diagnostic
-from fitkit.expressions import Expression, TextComparison, to_numpy
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.poisson import Poisson
 from fitkit.models import FormulaModel, Model, PythonModel
 from fitkit.models.python import describe
 from fitkit.parameters import Layout, Parameter, order_ties
 from fitkit.problem import Problem, RowData, ShapeMismatchError, register_pytrees
-from fitkit.readers import Table, read_table, row_weights, standard_errors
+from fitkit.readers import Table, read_table
+from fitkit.run.rows import read_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
     parameters = _with_defaults(config, model)
     parts = _parameter_parts(parameters, roles, dtype)
     loss = _linked(config.loss, model)
-    rows, total = _rows(config, table, roles, model, loss, dtype)
+    rows, total = read_rows(config, table, roles, model, loss, dtype)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
         **parts.fields, rows=rows, total_weight=total, model=model, loss=loss, regularization=config.regularization
@@ -98,102 +98,6 @@ def _read(source: ConfigSource, stdin: BinaryIO | None) -> tuple[Table, Roles]:
 
     table = read_table(data, source.base, used, source.where, stdin)
     return table, found[-1]
-
-
-def _rows(config: Config, table: Table, roles: Roles, model: Model, loss: Loss, dtype: str) -> tuple[RowData, Any]:
-    """Return the rows on the device, and the sum of their weights."""
-    import numpy as np
-
-    data = config.data
-    if data is None:
-        raise AssertionError("rows come from a table")
-    formulas = [model.formula.prediction] if isinstance(model, FormulaModel) else []
-    formulas += [part for part in (getattr(loss, "expression", None),) if isinstance(part, Expression)]
-    computed = frozenset(model.inputs_used or ()).union(*(formula.names for formula in formulas))
-    inputs: dict[str | TextComparison, Any] = {name: table.numeric(name) for name in roles.inputs if name in computed}
-    inputs.update(text_columns(formulas, table))
-    target = _target(model, table)
-    _check_target(loss, target, table, model)
-    sigma, weight = standard_errors(data, table), row_weights(data, table)
-    weight = np.ones(len(table)) if weight is None else weight
-    put = _device_put(dtype)
-    rows = RowData(
-        inputs={name: put(column) for name, column in inputs.items()},
-        target=put(target),
-        sigma=None if sigma is None else put(sigma),
-        weight=put(weight),
-    )
-    return rows, np.asarray(weight.sum(), dtype)
-
-
-def _device_put(dtype: str) -> Any:
-    import numpy as np
-
-    def put(column: Any) -> Any:
-        return jax.device_put(np.asarray(column, dtype))
-
-    return put
-
-
-def text_columns(formulas: list[Expression], table: Table) -> dict[str | TextComparison, Any]:
-    """Return 1 where a text column equals (or, for !=, differs from) its text and 0 elsewhere, shape (rows,) each."""
-    import numpy as np
-
-    found: dict[str | TextComparison, Any] = {}
-    for comparison in (c for formula in formulas for c in formula.text_comparisons):
-        same = np.asarray([entry == comparison.value for entry in table.text(comparison.column)], bool)
-        found[comparison] = np.asarray(same if comparison.operator == "==" else ~same, np.float64)
-    return found
-
-
-def _target(model: Model, table: Table) -> Vector:
-    """Return the target, shape (rows,): a column, or a formula's left side."""
-    import numpy as np
-
-    if model.target_used is not None:
-        return table.numeric(model.target_used)
-    if not isinstance(model, FormulaModel):
-        raise TypeError(f"{model.kind} neither names its target column nor is a formula")
-    left: Expression = model.formula.target
-    names = sorted(left.names & set(table.names))
-    environment: dict[Any, Any] = {name: table.numeric(name) for name in names} | text_columns([left], table)
-    target = np.broadcast_to(np.asarray(to_numpy(left)(environment), np.float64), (len(table),))
-    bad = np.flatnonzero(~np.isfinite(target))
-    if len(bad):
-        row = int(bad[0])
-        where, line, column = table.place(row, names[0]) if names else (table.file, None, None)
-        values = ", ".join(f"{name} = {environment[name][row]:g}" for name in names)
-        raise DataError(Diagnostic(
-            code="E320",
-            message=f"`{left.source}` is not a finite number in {len(bad)} of {len(target)} rows, first with {values}",
-            file=where,
-            line=line,
-            column=column,
-            help="leave such rows out with `data.where`, or change the left side of the formula",
-        ))  # fmt: skip
-    return target
-
-
-def _check_target(loss: Loss, target: Vector, table: Table, model: Model) -> None:
-    """Refuse targets that the loss has no cost for."""
-    import numpy as np
-
-    rule = loss.target_rule
-    if rule is None:
-        return
-    bad = np.flatnonzero((target < rule.minimum) | (target > rule.maximum))
-    if len(bad) == 0:
-        return
-    name = model.target_used
-    file, line, column = (table.file, None, None) if name is None else table.place(int(bad[0]), name)
-    raise DataError(Diagnostic(
-        code="E321",
-        message=f"the {loss.kind} loss takes {rule.words}, but the target is {target[bad[0]]:g} ({len(bad)} such rows)",
-        file=file,
-        line=line,
-        column=column,
-        help="choose another loss, or leave such rows out with `data.where`",
-    ))  # fmt: skip
 
 
 def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table: Table) -> None:

@@ -137,6 +137,12 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
     dof = degrees_of_freedom(problem)
     if _scale_from_residuals(problem) and dof is not None and dof <= 0:
         return "there are no degrees of freedom left to tell the scatter from"
+    if (
+        _scale_from_residuals(problem)
+        and evidence.linearization is not None
+        and evidence.linearization.sum_of_squares == 0
+    ):
+        return "the residuals are zero: there is no scatter to tell errors from"
     if evidence.linearization is None and evidence.hessian is None:
         reason = (
             f"more than {EXACT_UP_TO} free parameters" if len(theta) > EXACT_UP_TO else "a derivative is not finite"

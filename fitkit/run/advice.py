@@ -1,0 +1,61 @@
+"""The warnings that a careful colleague would give."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from fitkit.result import FitSummary, UncertaintySummary
+from fitkit.run.assemble import Assembled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+
+STRONG = 0.999
+"""Correlations above this are worth a warning."""
+
+
+def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary) -> list[str]:
+    """Return a sentence for each thing that a careful colleague would mention."""
+    found = [
+        f"parameter `{name}` is used by nothing and was held at its start"
+        for name in assembled.parameters
+        if name in assembled.unused
+    ]
+    if assembled.table is not None and assembled.table.dropped:
+        found.append(f"{assembled.table.dropped} rows with missing entries were left out")
+    if assembled.table is not None and fit.rows is not None and (weightless := len(assembled.table) - fit.rows):
+        found.append(f"{weightless} rows of weight zero take no part")
+    if uncertainty.correlation is not None:
+        found += _collinear(uncertainty.names, uncertainty.correlation)
+    if fit.reduced_chi_square is not None and fit.dof:
+        distance = (fit.reduced_chi_square - 1) * math.sqrt(fit.dof / 2)
+        if distance > 4:
+            found.append(
+                f"the residuals are larger than sigma says: reduced chi-square {fit.reduced_chi_square:.3g}; "
+                "sigma is too small, or the model is wrong"
+            )
+        elif distance < -4:
+            found.append(f"the residuals are smaller than sigma says: reduced chi-square {fit.reduced_chi_square:.3g}")
+    if str(assembled.problem.lower.dtype) == "float32":
+        found.append("computed in float32: expect about 4 right digits")
+    return found
+
+
+def _collinear(names: tuple[str, ...], correlation: Any) -> list[str]:
+    pairs = [
+        (abs(float(correlation[i, j])), f"{names[i]} and {names[j]} ({correlation[i, j]:+.5f})")
+        for i in range(len(names))
+        for j in range(i)
+        if abs(correlation[i, j]) > STRONG
+    ]
+    if not pairs:
+        return []
+    shown = ", ".join(text for _, text in sorted(pairs, reverse=True)[:3])
+    more = f", and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    return [f"nearly collinear: {shown}{more}; the data hardly tell them apart"]

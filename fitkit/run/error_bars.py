@@ -1,0 +1,118 @@
+"""Error bars by name: the covariance of theta propagated to every parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from fitkit.evidence import Evidence
+from fitkit.problem import Problem
+from fitkit.result import Status, UncertaintySummary
+from fitkit.run.verdict import Verdict
+from fitkit.uncertainty import Covariance, Uncertainty
+from fitkit.uncertainty.covariance import CovarianceEstimate, estimate_covariance, values_jacobian
+from fitkit.uncertainty.intervals import two_sided_quantile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ErrorBars:
+    """Standard errors and intervals by name, and how they were made."""
+
+    summary: UncertaintySummary
+    errors: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    unidentified: frozenset[str]
+
+
+def error_bars(
+    problem: Problem, theta: Vector, evidence: Evidence, uncertainty: Uncertainty, verdict: Verdict
+) -> ErrorBars:
+    """Return the error bars of a converged fit, or why there are none."""
+    free = problem.layout.free
+    if not isinstance(uncertainty, Covariance):
+        return _without(uncertainty.kind, "none were asked for", None)
+    estimate = None
+    if verdict.status is Status.CONVERGED or len(evidence.flat):
+        estimate = estimate_covariance(problem, theta, evidence)
+    unidentified = frozenset() if estimate is None else frozenset(
+        name for name, lost in zip(free, estimate.unidentified, strict=True) if lost
+    )  # fmt: skip
+    if verdict.status is not Status.CONVERGED or estimate is None:
+        return _without(uncertainty.kind, "the fit has not converged", uncertainty.level, unidentified)
+    if estimate.matrix is None:
+        return _without(uncertainty.kind, estimate.message, uncertainty.level, unidentified)
+    return _with(problem, theta, estimate, estimate.matrix, uncertainty, unidentified)
+
+
+def _without(kind: str, why: str, level: float | None, unidentified: frozenset[str] = frozenset()) -> ErrorBars:
+    summary = UncertaintySummary(kind=kind, status="unavailable", message=why, level=level)
+    return ErrorBars(summary=summary, errors={}, intervals={}, unidentified=unidentified)
+
+
+def _with(
+    problem: Problem,
+    theta: Vector,
+    estimate: CovarianceEstimate,
+    matrix: Matrix,
+    uncertainty: Covariance,
+    unidentified: frozenset[str],
+) -> ErrorBars:
+    """Propagate the covariance of theta to all parameters: free, searched in their logarithm, and tied."""
+    import numpy as np
+
+    layout = problem.layout
+    jacobian = values_jacobian(problem, theta)
+    known = np.isfinite(np.diag(matrix))
+    filled = np.where(np.outer(known, known), matrix, 0.0)
+    # A parameter that depends on one without an error has none either.
+    determined = ~(jacobian[:, ~known] != 0).any(axis=1) & (jacobian != 0).any(axis=1)
+    variances = np.einsum("ij,jk,ik->i", jacobian, filled, jacobian)
+    quantile = two_sided_quantile(uncertainty.level, estimate.dof)
+    values = values_by_name(problem, theta)
+    errors: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    for index, name in enumerate(layout.names):
+        if not determined[index]:
+            continue
+        errors[name] = error = float(np.sqrt(variances[index]))
+        value = values[name]
+        if name in layout.logarithmic:
+            factor = float(np.exp(quantile * error / value))
+            intervals[name] = (value / factor, value * factor)
+        else:
+            intervals[name] = (value - quantile * error, value + quantile * error)
+    names = tuple(name for name, is_known in zip(layout.free, known, strict=True) if is_known)
+    part = filled[np.ix_(known, known)]
+    deviations = np.sqrt(np.diag(part))
+    summary = UncertaintySummary(
+        kind=uncertainty.kind,
+        status=estimate.status,
+        message=estimate.message,
+        level=uncertainty.level,
+        names=names,
+        correlation=part / np.outer(deviations, deviations),
+    )
+    return ErrorBars(summary=summary, errors=errors, intervals=intervals, unidentified=unidentified)
+
+
+def values_by_name(problem: Problem, theta: Vector) -> dict[str, float]:
+    """Return all parameters by name, computed on the host in float64 where nothing is tied."""
+    import numpy as np
+
+    from fitkit.expressions import to_numpy
+
+    layout = problem.layout
+    found: dict[Any, float] = {name: float(value) for name, value in problem.held.items()}
+    for index, name in enumerate(layout.free):
+        found[name] = float(np.exp(theta[index]) if name in layout.logarithmic else theta[index])
+    for name, formula in layout.tied:
+        found[name] = float(to_numpy(formula)(found))
+    return {name: found[name] for name in layout.names}

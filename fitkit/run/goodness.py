@@ -1,0 +1,73 @@
+"""Goodness of fit: predictions, sums of squares, chi-square and R squared, where they mean something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fitkit.backend import array, kernel
+from fitkit.losses.mse import MeanSquaredError
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.problem import Problem
+from fitkit.result import FitSummary
+from fitkit.run.numbers import number
+from fitkit.types import Rows, Theta
+from fitkit.uncertainty.covariance import degrees_of_freedom
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+
+@kernel()
+def _predictions(problem: Problem, theta: Theta) -> Rows:
+    """Return predictions on the scale of the target, shape (rows,)."""
+    if problem.rows is None or problem.loss is None:
+        raise AssertionError("predictions need rows")
+    return problem.loss.mean(problem.fitted(theta, problem.rows).prediction)
+
+
+def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
+    """Return predictions on the scale of the target at theta, shape (rows,); None for a pure objective."""
+    import numpy as np
+
+    if problem.rows is None:
+        return None
+    if problem.least_squares and len(theta) > 0:
+        return LeastSquares(problem).predictions(theta)  # by the program that the search used
+    point = array(theta, problem.lower.dtype)
+    work = len(problem.rows) * max(1, len(theta))
+    return np.asarray(_predictions.for_work(work)(problem, point), np.float64)
+
+
+def goodness(problem: Problem, predictions: Vector | None) -> FitSummary:
+    """Return how well predictions, shape (rows,), fit the target."""
+    import numpy as np
+
+    free = len(problem.layout.free)
+    rows = problem.rows
+    if rows is None or predictions is None or problem.loss is None or problem.model is None:
+        return FitSummary(rows=None, free_parameters=free)
+    dof = degrees_of_freedom(problem)
+    weight, target = np.asarray(rows.weight, np.float64), np.asarray(rows.target, np.float64)
+    if problem.loss.likelihood:
+        return FitSummary(rows=len(rows), free_parameters=free, dof=dof)
+    with np.errstate(all="ignore"):
+        rss = float(np.sum(weight * (target - predictions) ** 2))
+        chi_square = None
+        if rows.sigma is not None and isinstance(problem.loss, MeanSquaredError):
+            chi_square = float(np.sum(((target - predictions) / np.asarray(rows.sigma, np.float64)) ** 2))
+        mean = float(np.sum(weight * target) / np.sum(weight)) if problem.model.has_constant else 0.0
+        total = float(np.sum(weight * (target - mean) ** 2))
+    means_something = isinstance(problem.loss, MeanSquaredError) and total > 0
+    return FitSummary(
+        rows=len(rows),
+        free_parameters=free,
+        dof=dof,
+        rss=number(rss),
+        chi_square=number(chi_square),
+        reduced_chi_square=number(chi_square / dof) if chi_square is not None and dof else None,
+        r_squared=number(1 - rss / total) if means_something else None,
+    )

@@ -1,0 +1,74 @@
+"""The parameter table: value, error, interval, digits and flags of every parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from fitkit.evidence import Evidence
+from fitkit.minimize import Search
+from fitkit.problem import Problem
+from fitkit.result import FittedParameter, Status
+from fitkit.run.assemble import Assembled
+from fitkit.run.error_bars import ErrorBars, values_by_name
+from fitkit.run.numbers import number
+from fitkit.run.verdict import Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+
+MOST_DIGITS = 16.0
+
+
+def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[str, float]:
+    """Return how many decimal digits of each free parameter are right: -log10 of its relative distance to the minimum."""
+    import numpy as np
+
+    distance = evidence.uncertainty_of_minimum
+    if distance is None:
+        return {}
+    found = {}
+    for index, name in enumerate(problem.layout.free):
+        if evidence.held[index]:
+            found[name] = MOST_DIGITS
+        elif np.isfinite(distance[index]) and theta[index] != 0:
+            share = distance[index] if name in problem.layout.logarithmic else distance[index] / abs(theta[index])
+            found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
+    return found
+
+
+def parameter_table(
+    assembled: Assembled, search: Search, evidence: Evidence, errors: ErrorBars, verdict: Verdict
+) -> dict[str, FittedParameter]:
+    """Return a line for each parameter, in the order of every table."""
+    layout = assembled.problem.layout
+    converged = verdict.status is Status.CONVERGED
+    digits = right_digits(assembled.problem, search.theta, evidence) if converged else {}
+    values, starts = values_by_name(assembled.problem, search.theta), values_by_name(assembled.problem, assembled.start)
+    held = {name for name, is_held in zip(layout.free, evidence.held, strict=True) if is_held}
+    table = {}
+    for name, parameter in assembled.parameters.items():
+        conditions: tuple[tuple[Literal["at_bound", "not_identified", "fixed", "tied", "unused"], bool], ...] = (
+            ("at_bound", name in held),
+            ("not_identified", name in errors.unidentified),
+            ("fixed", parameter.fixed),
+            ("tied", parameter.equals is not None),
+            ("unused", name in assembled.unused),
+        )
+        table[name] = FittedParameter(
+            value=values[name],
+            error=number(errors.errors.get(name)),
+            interval=errors.intervals.get(name),
+            start=starts[name],
+            min=parameter.min,
+            max=parameter.max,
+            fixed=parameter.fixed,
+            tied=None if parameter.equals is None else parameter.equals.source,
+            digits=0.0 if name in errors.unidentified and converged else digits.get(name),
+            flags=tuple(flag for flag, holds in conditions if holds),
+        )
+    return table
