@@ -9,7 +9,7 @@ from fitting import pure, right_digits, rows
 X = [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_a_product_of_parameters_is_not_identified(optimizer: str) -> None:
     found = rows("y ~ a * b * x + c", [0, 1.1, 2.2, 2.9, 4], optimizer, parameters={"a": 1, "b": 2, "c": 0})
     assert found.verdict == ("not_converged", 4, "not_identified")
@@ -22,21 +22,21 @@ def test_a_product_of_parameters_is_not_identified(optimizer: str) -> None:
 
 
 @pytest.mark.parametrize("start", [(0.3, 2.5), (1.0, 1.1), (2.7, 0.4)])
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_a_valley_is_flat_wherever_on_its_slope_the_search_ends(optimizer: str, start: tuple[float, float]) -> None:
     """Beside the bottom of a valley the curvature along it is not zero, and of any sign."""
     begin = {"a": start[0] / 3, "b": start[1] / 3, "c": 1}
     y = [0.3, 1.8, 4.4, 5.2, 8.9]
     assert rows("y ~ a * b * x + c", y, optimizer, parameters=begin).verdict == ("not_converged", 4, "not_identified")
     assert rows("y ~ exp(a * b) * x + c", y, optimizer, parameters=begin).result.reason == "not_identified"
-    if optimizer == "lbfgs":
+    if optimizer != "lm":
         counts = [1.0, 7.0, 5.0, 3.0, 10.0]
         found = rows("y ~ exp(a * b * x + c)", counts, optimizer, loss="poisson", parameters=begin)
         assert found.verdict == ("not_converged", 4, "not_identified")
         assert pure("(a * b - 1)**2 + (a * b - 1)**4 + 1", a=start[0], b=start[1]).result.reason == "not_identified"
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_two_equal_terms_are_not_identified_but_what_they_share_is(optimizer: str) -> None:
     found = rows(
         "y ~ a * exp(-k * x) + b * exp(-k * x)", [5, 3, 2.1, 1.2, 0.8], optimizer, parameters={"a": 1, "k": 1, "b": 1}
@@ -46,7 +46,7 @@ def test_two_equal_terms_are_not_identified_but_what_they_share_is(optimizer: st
     assert found.result.parameters["k"].flags == ()
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_a_flat_minimum_is_accepted_where_the_config_says_so(optimizer: str) -> None:
     y = [0, 1.1, 2.2, 2.9, 4]
     found = rows("y ~ a * b * x", y, optimizer, parameters={"a": 1, "b": 2}, stopping={"allow_flat": True})

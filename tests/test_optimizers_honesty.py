@@ -35,7 +35,7 @@ def test_beside_a_saddle_the_corner_is_found() -> None:
     assert all(parameter.flags == ("at_bound",) for parameter in found.result.parameters.values())
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_a_kink_is_no_smooth_minimum(optimizer: str) -> None:
     """|a - 0.3| + 1 squared: the slope jumps from -2 to 2 at the minimum, and no derivative vanishes."""
     loss = {"kind": "residual", "expression": "abs(prediction - 0.3) + target"}
@@ -62,7 +62,7 @@ def test_an_objective_without_a_minimum_never_converges(formula: str) -> None:
     assert found.result.exit_code in {4, 5}
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_a_parameter_that_runs_away_never_converges(optimizer: str) -> None:
     """The best exp(-a) for zeros is at infinity; where the residuals underflow nothing was found."""
     found = rows("y ~ exp(-a) * (1 + x)", [0, 0, 0], optimizer, parameters={"a": 0})
@@ -72,7 +72,7 @@ def test_a_parameter_that_runs_away_never_converges(optimizer: str) -> None:
 # -- data without error -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 @pytest.mark.parametrize("start", [0.0, 1.0])
 @pytest.mark.parametrize("slope", [2.0, 0.1])
 def test_exact_lines_converge(optimizer: str, start: float, slope: float) -> None:
@@ -81,7 +81,7 @@ def test_exact_lines_converge(optimizer: str, start: float, slope: float) -> Non
     np.testing.assert_allclose(found.values, [slope, 0], atol=1e-14)
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_exact_curves_converge(optimizer: str, offset: float) -> None:
     """The sum of squares ends at the rounding of the data, where its slope is noise."""
@@ -91,7 +91,7 @@ def test_exact_curves_converge(optimizer: str, offset: float) -> None:
     np.testing.assert_allclose(found.values, [3, 0.7, 0], atol=1e-13)
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_as_many_rows_as_parameters_have_no_errors(optimizer: str) -> None:
     found = rows("y ~ a * x + b", [1, 3], optimizer, parameters={"a": 0, "b": 0})
     assert found.verdict[:2] == ("converged", 0)
@@ -106,7 +106,7 @@ def test_as_many_rows_as_parameters_have_no_errors(optimizer: str) -> None:
 # -- divergence ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
 def test_a_start_without_a_value_has_diverged(optimizer: Any) -> None:
     found = rows("y ~ log(a) * x", [1, 2, 3], optimizer, parameters={"a": -1})
     assert found.verdict == ("diverged", 5, "not_finite")
@@ -125,7 +125,7 @@ def test_a_rate_that_is_too_large_has_diverged(epochs: int, reason: str) -> None
 # -- limits -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
 @pytest.mark.parametrize("most", [0, 1])
 def test_max_steps_ends_unconverged(optimizer: Any, most: int) -> None:
     found = rows(
@@ -181,7 +181,7 @@ def test_epochs_are_made_whatever_the_slope_unless_a_tolerance_is_written() -> N
 # -- nothing to do ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton", {"kind": "sgd"}, {"kind": "adam"}], ids=str)
 def test_a_model_without_free_parameters_is_evaluated(optimizer: Any) -> None:
     found = rows("y ~ a * x", [0, 1, 2, 3, 5], optimizer, parameters={"a": {"start": 1, "fixed": True}})
     assert found.verdict == ("converged", 0, "gradient_small")
@@ -190,7 +190,7 @@ def test_a_model_without_free_parameters_is_evaluated(optimizer: Any) -> None:
     assert found.result.parameters["a"].flags == ("fixed",)
 
 
-@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])
 def test_an_unused_parameter_is_held_and_told(optimizer: str) -> None:
     found = rows("y ~ a * x", [0, 1, 2, 3, 5], optimizer, parameters={"a": 2, "z": 7})
     assert found.verdict[:2] == ("converged", 0)

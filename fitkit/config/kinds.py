@@ -39,7 +39,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"mlp", "matrix_factorization"}),
     "loss": frozenset({"quantile", "gaussian_nll", "cross_entropy"}),
-    "optimizer": frozenset({"newton", "adamw", "rmsprop", "adagrad", "lion"}),
+    "optimizer": frozenset({"adamw", "rmsprop", "adagrad", "lion"}),
     "uncertainty": frozenset({"profile", "bootstrap"}),
 }
 """Kinds of the language that cannot be used yet."""

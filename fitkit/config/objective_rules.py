@@ -17,6 +17,7 @@ from fitkit.optimizers import Automatic
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.newton import Newton
 from fitkit.optimizers.sgd import StochasticGradientDescent
 from fitkit.readers.data import Data
 
@@ -131,16 +132,16 @@ def _optimizer(sections: Sections) -> Iterator[Diagnostic]:
         path = ("optimizer", "kind")
         if tree.given("minimize"):
             message = "`lm` minimises sums of squared residuals, and `minimize` is any objective"
-            yield tree.diagnostic(path, "E111", message, "use `lbfgs`", value=True)
+            yield tree.diagnostic(path, "E111", message, "use `newton` or `lbfgs`", value=True)
         elif loss is not None and not isinstance(loss, ResidualLoss):
             message = f"`lm` minimises sums of squared residuals, and the loss `{loss.kind}` is none"
-            yield tree.diagnostic(path, "E111", message, "use `lbfgs`", value=True)
+            yield tree.diagnostic(path, "E111", message, "use `newton` or `lbfgs`", value=True)
 
 
 def _not_smooth(sections: Sections) -> Iterator[Diagnostic]:
     """Refuse what is not smooth under optimizers that need smoothness; the continuation for it comes later."""
     optimizer, loss, penalty = sections.get("optimizer"), sections.get("loss"), sections.get("regularization")
-    if not isinstance(optimizer, LevenbergMarquardt | LimitedMemoryBFGS | Automatic):
+    if not isinstance(optimizer, LevenbergMarquardt | Newton | LimitedMemoryBFGS | Automatic):
         return
     way_out = "use `sgd` or `adam`, or wait for a later version"
     if isinstance(loss, Loss) and not loss.smooth:

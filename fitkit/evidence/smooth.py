@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.backend import array, jax, kernel
+from fitkit.backend import array
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_size, unknown
+from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
-from fitkit.types import Scalar, Theta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +22,6 @@ FLAT_BELOW = 1e-12
 NEARLY_FLAT = 1e-6
 """An eigenvalue below this share of the largest may be made of the slope that is left."""
 MOST_DESCENTS = 3
-
-
-@kernel()
-def _gradient_and_hessian(problem: Problem, theta: Theta) -> tuple[Scalar, Theta, Theta]:
-    """Return the objective, its gradient (free,) and its Hessian (free, free)."""
-    value, gradient = jax.value_and_grad(problem.objective)(theta)
-    return value, gradient, jax.hessian(problem.objective)(theta)
 
 
 def _spectrum(hessian: Matrix) -> tuple[Vector, Vector, Matrix, Mask]:
@@ -61,7 +54,7 @@ def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix] | N
     import numpy as np
 
     work = len(theta) ** 2 * (1 if problem.rows is None else len(problem.rows))
-    parts = _gradient_and_hessian.for_work(work)(problem, array(theta, problem.lower.dtype))
+    parts = expand_smooth.for_work(work)(problem, array(theta, problem.lower.dtype))
     value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
     if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         return None

@@ -7,9 +7,16 @@ from fitkit.optimizers.auto import Automatic
 from fitkit.optimizers.base import Optimizer
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.newton import Newton
 from fitkit.optimizers.sgd import StochasticGradientDescent
 from fitkit.optimizers.stopping import Stopping
 
-OPTIMIZERS: tuple[type[Optimizer], ...] = (LevenbergMarquardt, LimitedMemoryBFGS, StochasticGradientDescent, Adam)
+OPTIMIZERS: tuple[type[Optimizer], ...] = (
+    LevenbergMarquardt,
+    Newton,
+    LimitedMemoryBFGS,
+    StochasticGradientDescent,
+    Adam,
+)
 
 __all__ = ["OPTIMIZERS", "Automatic", "Optimizer", "Stopping"]

@@ -11,6 +11,9 @@ from fitkit.component import Component
 @final
 @dataclass(frozen=True, kw_only=True)
 class Automatic(Component):
-    """The optimizer that suits the problem: `lm` for smooth losses of residuals, `lbfgs` for other objectives."""
+    """The optimizer that suits the problem.
+
+    `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond.
+    """
 
     kind: Literal["auto"] = "auto"

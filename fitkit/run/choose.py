@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fitkit.optimizers import Automatic, Optimizer
+from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.newton import Newton
 from fitkit.problem import Problem
 
 
@@ -14,4 +16,6 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
         return wanted, None
     if problem.least_squares:
         return LevenbergMarquardt(), "a smooth loss of residuals"
-    return LimitedMemoryBFGS(), "a smooth objective that is not a sum of squared residuals"
+    if len(problem.layout.free) <= DENSE_UP_TO:
+        return Newton(), "a smooth objective that is not a sum of squared residuals"
+    return LimitedMemoryBFGS(), f"a smooth objective of more than {DENSE_UP_TO} parameters"

@@ -1,0 +1,138 @@
+"""The compiled kernels of smooth objectives: value, gradient and Hessian, and conjugate gradients on Hessian products."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fitkit.backend import jax, jnp, kernel, lax
+from fitkit.problem import Problem
+from fitkit.types import FreeMask, Scalar, Theta, Truth, WholeScalar
+
+AT_ONCE = 2**24
+"""Numbers of a Hessian's rows that are worked on together: 128 MB; more are done in turn."""
+
+
+class SmoothExpansion(NamedTuple):
+    """An objective near a point."""
+
+    value: Scalar
+    gradient: Theta
+    """Shape (free,)."""
+    hessian: jax.Array
+    """Shape (free, free)."""
+
+
+@kernel()
+def expand_smooth(problem: Problem, theta: Theta) -> SmoothExpansion:
+    """Return the objective, its gradient and its exact Hessian, by forward over reverse mode."""
+    value, gradient = jax.value_and_grad(problem.objective)(theta)
+    size = theta.shape[0]
+    if size == 0:
+        return SmoothExpansion(value, gradient, jnp.zeros((0, 0), theta.dtype))
+    rows = 1 if problem.rows is None else len(problem.rows)
+    if size * rows <= AT_ONCE:
+        return SmoothExpansion(value, gradient, jax.hessian(problem.objective)(theta))
+    columns = lax.map(
+        lambda v: hessian_product(problem, theta, v),
+        jnp.eye(size, dtype=theta.dtype),
+        batch_size=max(1, AT_ONCE // rows),
+    )
+    return SmoothExpansion(value, gradient, columns)
+
+
+@kernel()
+def slope_of(problem: Problem, theta: Theta) -> tuple[Scalar, Theta]:
+    """Return the objective and its gradient."""
+    both: tuple[Scalar, Theta] = jax.value_and_grad(problem.objective)(theta)
+    return both
+
+
+def hessian_product(problem: Problem, theta: Theta, direction: Theta) -> Theta:
+    """Return H v, exactly, shape (free,)."""
+    product: Theta = jax.jvp(jax.grad(problem.objective), (theta,), (direction,))[1]
+    return product
+
+
+@kernel()
+def product_with(problem: Problem, theta: Theta, direction: Theta) -> Theta:
+    """Return H v, shape (free,)."""
+    return hessian_product(problem, theta, direction)
+
+
+@kernel()
+def hessian_diagonal(problem: Problem, theta: Theta) -> Theta:
+    """Return the diagonal of H, shape (free,), from as many products as there are parameters."""
+
+    def entry(index: WholeScalar) -> Scalar:
+        unit = jnp.zeros_like(theta).at[index].set(1.0)
+        return hessian_product(problem, theta, unit)[index]
+
+    rows = 1 if problem.rows is None else len(problem.rows)
+    diagonal: Theta = lax.map(entry, jnp.arange(theta.shape[0]), batch_size=max(1, min(64, AT_ONCE // rows)))
+    return diagonal
+
+
+class Walk(NamedTuple):
+    """Where conjugate gradients led."""
+
+    step: Theta
+    product: Theta
+    """H times the step."""
+    inside: Truth
+    """Whether they ended by their tolerance, inside the trust region and without meeting negative curvature."""
+    convex: Truth
+    """Whether every direction on the way had positive curvature."""
+
+
+class _Carry(NamedTuple):
+    walk: Walk
+    residual: Theta
+    direction: Theta
+    products: WholeScalar
+    done: Truth
+
+
+@kernel()
+def conjugate_gradients(
+    problem: Problem, theta: Theta, slope: Theta, scale: Theta, movable: FreeMask, radius: Scalar, tolerance: Scalar
+) -> Walk:
+    """Return the step of Steihaug's method for min slope'p + p'Hp/2 with |D p| <= radius over the movable parameters.
+
+    It works in the coordinates D p, and ends on the sphere where it leaves it or meets negative curvature.
+    Reference: T. Steihaug, The conjugate gradient method and trust regions in large scale optimization, SIAM Journal on
+    Numerical Analysis 20 (1983).
+    """
+    masked = jnp.where(movable, slope / scale, 0.0)
+    goal = tolerance * jnp.linalg.norm(masked)
+
+    def product(v: Theta) -> Theta:
+        return jnp.where(movable, hessian_product(problem, theta, v / scale) / scale, 0.0)
+
+    def advance(c: _Carry) -> _Carry:
+        along = product(c.direction)
+        curvature, squared = jnp.vdot(c.direction, along), jnp.vdot(c.residual, c.residual)
+        convex = curvature > 0
+        length = squared / jnp.where(convex, curvature, 1.0)
+        leaves = ~convex | (jnp.linalg.norm(c.walk.step + length * c.direction) >= radius)
+        length = jnp.where(leaves, _to_sphere(c.walk.step, c.direction, radius), length)
+        residual = c.residual + length * along
+        walk = Walk(
+            c.walk.step + length * c.direction, c.walk.product + length * along, ~leaves, c.walk.convex & convex
+        )
+        reached = jnp.linalg.norm(residual) <= goal
+        direction = -residual + jnp.vdot(residual, residual) / squared * c.direction
+        return _Carry(walk, residual, direction, c.products + 1, leaves | reached)
+
+    zero = jnp.zeros_like(theta)
+    true = jnp.asarray(True)  # noqa: FBT003 - a traced truth value
+    opening = _Carry(Walk(zero, zero, true, true), masked, -masked, jnp.asarray(0), goal <= 0)
+    most = 2 * theta.shape[0]
+    walk = lax.while_loop(lambda c: ~c.done & (c.products < most), advance, opening).walk
+    return walk._replace(step=walk.step / scale, product=walk.product * scale)
+
+
+def _to_sphere(step: Theta, direction: Theta, radius: Scalar) -> Scalar:
+    """Return the t >= 0 for which |step + t direction| = radius, from a step inside."""
+    a, b = jnp.vdot(direction, direction), jnp.vdot(step, direction)
+    c = radius**2 - jnp.vdot(step, step)
+    return c / (b + jnp.sqrt(jnp.maximum(b**2 + a * c, 0.0)))
