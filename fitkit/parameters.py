@@ -8,6 +8,22 @@ from typing import Literal, final
 
 from fitkit.component import Component
 from fitkit.expressions import Expression
+from fitkit.types import Positive
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Prior(Component):
+    """What is known of a parameter beforehand: normal about `mean` with the standard deviation `sigma`.
+
+    It counts as one more observation, and needs `data.sigma` or a likelihood loss, for without a scale of the residuals its
+    weight would mean nothing.
+    """
+
+    mean: float
+    """The value expected."""
+    sigma: Positive
+    """Its standard deviation."""
 
 
 @final
@@ -25,6 +41,8 @@ class Parameter(Component):
     """Hold the parameter at its start."""
     equals: Expression | None = None
     """A formula of other parameters that gives the value; its standard error is propagated."""
+    prior: Prior | None = None
+    """What is known beforehand: `{mean: 0, sigma: 0.1}`."""
     scale: Literal["linear", "log"] = "linear"
     """`log` searches in the logarithm of a positive parameter, so that it spans orders of magnitude and never reaches zero."""
 

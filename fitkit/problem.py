@@ -3,16 +3,17 @@
 This is the only translator between named parameters and theta. A problem is a pytree: data and numbers are traced, names
 and formulas are its structure, so problems of one structure share one compilation. It is rows plus penalties,
 
-    objective(theta) = sum_i w_i cost_i(theta) / sum_i w_i  +  l2/2 sum_j v_j²  +  l1 sum_j |v_j|,
+    objective(theta) = sum_i w_i cost_i(theta) / sum_i w_i  +  l2/2 sum_j v_j²  +  l1 sum_j |v_j|  +  h/n sum_p z_p²,
 
-and every sum over rows goes through `weighted_mean`, so that batches, chunks and padding (a row repeated with weight 0)
-need no second version.
+with z = (value - mean) / sigma for each prior, n = sum_i w_i, and h = 1 where the cost is a square, else 1/2. Every sum
+over rows goes through `weighted_mean`, so that batches, chunks and padding (a row repeated with weight 0) need no second
+version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, final, get_type_hints
 
@@ -21,7 +22,7 @@ from fitkit.component import Component
 from fitkit.expressions import Expression, TextComparison, to_jax
 from fitkit.losses import LOSSES, Fitted, Loss, ResidualLoss
 from fitkit.models import MODELS, Model
-from fitkit.parameters import Layout
+from fitkit.parameters import Layout, Prior
 from fitkit.regularization import Regularization
 from fitkit.types import Rows, Scalar, Theta, Values
 
@@ -97,6 +98,8 @@ class Problem:
     expression: Expression | None = None
     """The pure objective of `minimize`, instead of rows, model and loss."""
     regularization: Regularization = Regularization()  # noqa: RUF009 - frozen
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    """Of parameters that are free or tied, by name."""
 
     # -- names and numbers ------------------------------------------------------------------------------------------------
 
@@ -159,17 +162,34 @@ class Problem:
 
     # -- penalties and the objective --------------------------------------------------------------------------------------
 
-    def penalty_residuals(self, theta: Theta) -> Rows:
-        """Return sqrt(l2/2) v_j for the penalized parameters, shape (penalized,): the penalties as further residuals."""
+    def deviations(self, theta: Theta) -> Rows:
+        """Return z = (value - mean) / sigma for each prior, shape (priors,)."""
         values = self.values(theta)
-        return jnp.sqrt(self.regularization.l2 / 2) * jnp.stack([values[name] for name in self.penalized])
+        found = [(values[name] - prior.mean) / prior.sigma for name, prior in self.priors.items()]
+        return jnp.stack(found) if found else jnp.zeros(0, theta.dtype)
+
+    def penalty_residuals(self, theta: Theta) -> Rows:
+        """Return the penalties and priors as further residuals, shape (penalized + priors,): sqrt(l2/2) v_j, sqrt(h/n) z_p."""
+        values = self.values(theta)
+        weights = [values[name] for name in self.penalized]
+        shrunk = jnp.stack(weights) if weights else jnp.zeros(0, theta.dtype)
+        scale = jnp.sqrt(self._prior_share / jnp.asarray(self.total_weight))
+        return jnp.concatenate([jnp.sqrt(self.regularization.l2 / 2) * shrunk, scale * self.deviations(theta)])
 
     def smooth_penalties(self, theta: Theta) -> Scalar:
-        """Return l2/2 sum_j v_j²."""
+        """Return l2/2 sum_j v_j² + h/n sum_p z_p²."""
         values = self.values(theta)
-        return sum(
+        shrinkage: Scalar = sum(
             (self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype)
         )
+        if not self.priors:
+            return shrinkage
+        return shrinkage + self._prior_share / self.total_weight * jnp.sum(self.deviations(theta) ** 2)
+
+    @property
+    def _prior_share(self) -> float:
+        """h: a prior is counted as the loss counts a normal error of one sigma."""
+        return 1.0 if self.loss is not None and self.loss.deviance else 0.5
 
     def smooth_objective(self, theta: Theta, rows: RowData | None, total: Scalar | float) -> Scalar:
         """Return the objective over `rows`, of total weight `total`, without the l1 penalty that proximal steps handle."""
@@ -222,10 +242,11 @@ def register_component(cls: type[Component]) -> None:
 @cache
 def register_pytrees() -> None:
     """Teach JAX which parts of problems, models and losses are traced; does nothing the second time."""
-    components: tuple[type[Component], ...] = (Regularization, *MODELS, *LOSSES)
+    components: tuple[type[Component], ...] = (Regularization, Prior, *MODELS, *LOSSES)
     for cls in components:
         register_component(cls)
-    _register(Problem, traced=("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization"))
+    traced = ("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization", "priors")
+    _register(Problem, traced=traced)
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
 
 

@@ -43,7 +43,8 @@ def config_schema() -> Json:
 def _named() -> tuple[type[Component], ...]:
     chosen = dict.fromkeys(cls for components in CHOICES.values() for cls in components)
     sections = [m for hint in resolved_hints(Config).values() for m in (hint, *get_args(hint)) if _is_component(m)]
-    return (*chosen, *(m for m in sections if m not in chosen))
+    parts = [m for hint in resolved_hints(Parameter).values() for m in get_args(hint) if _is_component(m)]
+    return (*chosen, *(m for m in (*sections, *parts) if m not in chosen))
 
 
 def _is_component(hint: Any) -> bool:

@@ -47,7 +47,7 @@ LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"expect", "constraints", "check_grad", "matrix", "multistart"}),
     "data": frozenset({"group_by", "validation"}),
     "model": frozenset({"standardize", "categorical"}),
-    "parameters": frozenset({"prior", "shared", "shape"}),
+    "parameters": frozenset({"shared", "shape"}),
     "optimizer": frozenset({"schedule", "clip"}),
 }
 """Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""

@@ -8,6 +8,7 @@ from fitkit.config.sections import Sections
 from fitkit.config.tree import MOST_TOLD
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Expression
+from fitkit.losses import Loss
 from fitkit.models import Model, PythonModel
 from fitkit.parameters import CircularTies, Parameter, order_ties
 
@@ -21,6 +22,8 @@ def parameter_rules(sections: Sections) -> Iterator[Diagnostic]:
         else:
             yield from _range(name, parameter, sections)
             yield from _start(name, parameter, sections, own)
+        if parameter.prior is not None:
+            yield from _prior(name, parameter, sections)
     yield from _circles(sections)
     if own is not None:
         yield from _known(sections, own)
@@ -74,6 +77,22 @@ def _start(name: str, parameter: Parameter, sections: Sections, own: tuple[str, 
         yield sections.tree.diagnostic(
             path, "E112", f"`{name}` needs a `start`", f"write `{name}: 1`, or a better guess"
         )
+
+
+def _prior(name: str, parameter: Parameter, sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse a prior that would say nothing: of what does not move, or without a scale to weigh it against the data."""
+    tree, path = sections.tree, ("parameters", name, "prior")
+    data, loss = sections.get("data"), sections.get("loss")
+    if parameter.fixed:
+        message = f"`{name}` is fixed, and a prior says nothing of it"
+        yield tree.diagnostic(path, "E112", message, "remove `prior`, or `fixed`")
+    elif tree.given("minimize"):
+        message = "a prior needs data to be weighed against, and `minimize` has none"
+        way_out = "add the term to the objective: `((a - 1) / 0.1)**2 / 2`"
+        yield tree.diagnostic(path, "E111", message, way_out)
+    elif isinstance(loss, Loss) and not loss.likelihood and data is not None and data.sigma is None:
+        message = f"a prior needs `data.sigma`: nothing says how much a misfit under `{loss.kind}` weighs against it"
+        yield tree.diagnostic(path, "E111", message, "give `data.sigma`, or take a likelihood loss")
 
 
 def _tied(name: str, parameter: Parameter, equals: Expression, sections: Sections) -> Iterator[Diagnostic]:

@@ -42,6 +42,8 @@ class Loss(Component):
     """Whether the cost has a continuous first derivative in the prediction."""
     likelihood: ClassVar[bool] = False
     """Whether the cost is a negative log-likelihood up to a constant, so that its curvature is an information."""
+    deviance: ClassVar[bool] = False
+    """Whether the cost is twice a negative log-likelihood, as u² is for a normal error; a prior is then counted so too."""
     canonical: ClassVar[bool] = False
     """Whether observed and expected information agree for a linear predictor."""
     target_rule: ClassVar[TargetRule | None] = None

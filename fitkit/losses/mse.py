@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from fitkit.losses.base import DistanceLoss, Fitted
 from fitkit.types import Rows
@@ -18,6 +18,7 @@ class MeanSquaredError(DistanceLoss):
     """
 
     kind: Literal["mse"] = "mse"
+    deviance: ClassVar[bool] = True
 
     def rho(self, squared: Rows) -> Rows:
         """Return s itself."""

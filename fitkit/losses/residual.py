@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from fitkit.expressions import Expression
 from fitkit.losses.base import Fitted, ResidualLoss
@@ -17,6 +17,7 @@ class FormulaResidual(ResidualLoss):
     """The square of a residual written as a formula of `prediction`, `target`, columns and parameters."""
 
     kind: Literal["residual"] = "residual"
+    deviance: ClassVar[bool] = True
     expression: Expression
     """The residual of a row: `(target - prediction) / sqrt(prediction)`."""
 

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from fitkit.backend import array, jax
-from fitkit.optimizers.row_kernels import Expansion, expand, expand_penalties, residual_curvature, second_derivative
+from fitkit.optimizers.row_kernels import (
+    Expansion,
+    bend_penalties,
+    expand,
+    expand_penalties,
+    penalty_curvature,
+    residual_curvature,
+    second_derivative,
+)
 from fitkit.problem import Problem, RowData
 
 if TYPE_CHECKING:
@@ -133,8 +141,14 @@ class LeastSquares:
 
     @property
     def has_penalties(self) -> bool:
-        """Whether regularization adds residuals."""
-        return self.problem.regularization.l2 > 0 and bool(self.problem.penalized)
+        """Whether regularization or priors add residuals."""
+        return bool(self.problem.priors) or (self.problem.regularization.l2 > 0 and bool(self.problem.penalized))
+
+    @property
+    def has_curved_penalties(self) -> bool:
+        """Whether those residuals are not linear in theta."""
+        layout = self.problem.layout
+        return self.has_penalties and bool(layout.logarithmic or layout.tied)
 
     def linearize(self, theta: Vector) -> Linearization:
         """Return the linearization at theta, shape (free,)."""
@@ -166,7 +180,7 @@ class LeastSquares:
             )
 
     def bend(self, theta: Vector, velocity: Vector, at_theta: Linearization) -> Vector:
-        """Return J'a, shape (free,), where a is the second derivative of the rows' residuals along `velocity`."""
+        """Return J'a, shape (free,), where a is the second derivative of the residuals along `velocity`."""
         import numpy as np
 
         dtype = self.problem.lower.dtype
@@ -177,6 +191,8 @@ class LeastSquares:
                 work = len(rows) * len(theta)
                 second = second_derivative.for_work(work)(self.problem, point, direction, rows)
                 total += columns[: len(theta)] @ np.asarray(second, np.float64)
+            if self.has_curved_penalties:
+                total += np.asarray(bend_penalties.light(self.problem, point, direction), np.float64)
         return total
 
     def known_columns(self, theta: Vector, at_theta: Linearization) -> Iterable[Matrix]:
@@ -184,19 +200,21 @@ class LeastSquares:
         return self.columns(theta) if at_theta.columns is None else at_theta.columns
 
     def curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:
-        """Return S = sum_i r_i Hess r_i over the rows, shape (free, free): what Gauss-Newton leaves out of the Hessian.
+        """Return S = sum_i r_i Hess r_i, shape (free, free): what Gauss-Newton leaves out of the Hessian.
 
         For few parameters by polarization, so that the program which bends the steps serves here too and nothing new is
-        compiled. Penalties have residuals linear in the parameters.
+        compiled. Penalties have residuals linear in theta unless a parameter is tied or searched in its logarithm.
         """
         import numpy as np
 
         dtype = self.problem.lower.dtype
         point = array(theta, dtype)
         with np.errstate(all="ignore"):
-            if len(theta) <= POLARIZED_UP_TO:
-                return self._polarized(point, at_theta, theta)
             total = np.zeros((len(theta), len(theta)))
+            if self.has_curved_penalties:
+                total += np.asarray(penalty_curvature.light(self.problem, point), np.float64)
+            if len(theta) <= POLARIZED_UP_TO:
+                return total + self._polarized(point, at_theta, theta)
             for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
                 part = residual_curvature.full(self.problem, point, array(columns[-1], dtype), rows)
                 total += np.asarray(part, np.float64)

@@ -61,3 +61,24 @@ def expand_penalties(problem: Problem, theta: Theta) -> jax.Array:
     """Return the columns of [J r] of the penalties, shape (free + 1, penalties)."""
     jacobian: jax.Array = jax.jacfwd(problem.penalty_residuals)(theta)
     return jnp.concatenate([jacobian.T, problem.penalty_residuals(theta)[None]])
+
+
+@kernel()
+def penalty_curvature(problem: Problem, theta: Theta) -> jax.Array:
+    """Return sum_p r_p Hess r_p of the penalties with the factor r held fixed, shape (free, free)."""
+    residuals = jax.lax.stop_gradient(problem.penalty_residuals(theta))
+    hessian: jax.Array = jax.hessian(lambda t: jnp.vdot(residuals, problem.penalty_residuals(t)))(theta)
+    return hessian
+
+
+@kernel()
+def bend_penalties(problem: Problem, theta: Theta, velocity: Theta) -> jax.Array:
+    """Return J'a of the penalties, shape (free,), where a is their second derivative along `velocity`."""
+
+    def slope(t: jax.Array) -> jax.Array:
+        first: jax.Array = jax.jvp(problem.penalty_residuals, (t,), (velocity,))[1]
+        return first
+
+    second = jax.jvp(slope, (theta,), (velocity,))[1]
+    bent: jax.Array = jax.vjp(problem.penalty_residuals, theta)[1](second)[0]
+    return bent

@@ -104,12 +104,13 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table
     """Refuse fewer rows than free parameters where nothing else determines them."""
     import numpy as np
 
-    count = int(np.count_nonzero(np.asarray(rows.weight)))
-    free = len(parts.start)
+    priors, free = len(parts.fields["priors"]), len(parts.start)
+    count = int(np.count_nonzero(np.asarray(rows.weight))) + priors
     if isinstance(loss, ResidualLoss) and config.regularization.l2 == 0 and count < free:
+        told = f"{count - priors} rows" + (f" and {priors} prior{'' if priors == 1 else 's'}" if priors else "")
         raise DataError(Diagnostic(
             code="E322",
-            message=f"{count} rows cannot determine {free} free parameters",
+            message=f"{told} cannot determine {free} free parameters",
             file=table.file,
             help="give more rows, hold parameters with `fixed: true`, or add `regularization: {l2: ...}`",
         ))  # fmt: skip
@@ -165,6 +166,11 @@ def _parameter_parts(parameters: Mapping[str, Parameter], roles: Roles, dtype: s
         "held": {name: np.asarray(parameters[name].start, dtype) for name in sorted(held)},
         "lower": np.array([coordinate(name, parameters[name].min, -infinity) for name in free], dtype),
         "upper": np.array([coordinate(name, parameters[name].max, infinity) for name in free], dtype),
+        "priors": {
+            name: parameter.prior
+            for name, parameter in parameters.items()
+            if parameter.prior is not None and name not in held
+        },
     }
     return _Parts(fields=fields, start=start)
 

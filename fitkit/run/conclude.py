@@ -13,7 +13,7 @@ from fitkit.result import EvidenceSummary, FitSummary, FittedParameter, LossSumm
 from fitkit.run.advice import warnings_of
 from fitkit.run.assemble import Assembled
 from fitkit.run.error_bars import error_bars
-from fitkit.run.goodness import goodness, predictions_at
+from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
 from fitkit.run.verdict import Verdict, directions, judge_search
@@ -59,7 +59,7 @@ def conclude(
     )
     errors = error_bars(problem, search.theta, evidence, uncertainty, verdict)
     predictions = predictions_at(problem, search.theta)
-    fit = goodness(problem, predictions)
+    fit = goodness(problem, predictions, chi_square_of_priors(problem, search.theta))
     return Conclusion(
         verdict=verdict,
         parameters=parameter_table(assembled, search, evidence, errors, verdict),

@@ -29,6 +29,12 @@ def _predictions(problem: Problem, theta: Theta) -> Rows:
     return problem.loss.mean(problem.fitted(theta, problem.rows).prediction)
 
 
+@kernel()
+def _deviations(problem: Problem, theta: Theta) -> Rows:
+    """Return how far each prior is from its mean, in its sigma, shape (priors,)."""
+    return problem.deviations(theta)
+
+
 def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
     """Return predictions on the scale of the target at theta, shape (rows,); None for a pure objective."""
     import numpy as np
@@ -42,8 +48,18 @@ def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
     return np.asarray(_predictions.for_work(work)(problem, point), np.float64)
 
 
-def goodness(problem: Problem, predictions: Vector | None) -> FitSummary:
-    """Return how well predictions, shape (rows,), fit the target."""
+def chi_square_of_priors(problem: Problem, theta: Vector) -> float:
+    """Return the sum of ((value - mean) / sigma)² over the priors at theta."""
+    import numpy as np
+
+    if not problem.priors:
+        return 0.0
+    deviations = np.asarray(_deviations.light(problem, array(theta, problem.lower.dtype)), np.float64)
+    return float(deviations @ deviations)
+
+
+def goodness(problem: Problem, predictions: Vector | None, priors: float) -> FitSummary:
+    """Return how well predictions, shape (rows,), fit the target; `priors` is what they add to chi-square."""
     import numpy as np
 
     free = len(problem.layout.free)
@@ -59,6 +75,7 @@ def goodness(problem: Problem, predictions: Vector | None) -> FitSummary:
         chi_square = None
         if rows.sigma is not None and isinstance(problem.loss, MeanSquaredError):
             chi_square = float(np.sum(((target - predictions) / np.asarray(rows.sigma, np.float64)) ** 2))
+            chi_square += priors
         mean = float(np.sum(weight * target) / np.sum(weight)) if problem.model.has_constant else 0.0
         total = float(np.sum(weight * (target - mean) ** 2))
     means_something = isinstance(problem.loss, MeanSquaredError) and total > 0

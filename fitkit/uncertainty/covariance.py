@@ -48,6 +48,13 @@ def _row_gradients(problem: Problem, theta: Theta, rows: RowData) -> jax.Array:
 
 
 @kernel()
+def _deviations_jacobian(problem: Problem, theta: Theta) -> jax.Array:
+    """Return the derivatives of the priors' z by theta, shape (priors, free)."""
+    jacobian: jax.Array = jax.jacfwd(problem.deviations)(theta)
+    return jacobian
+
+
+@kernel()
 def _values_jacobian(problem: Problem, theta: Theta) -> jax.Array:
     """Return the derivatives of all parameters by theta, shape (parameters, free)."""
     jacobian: jax.Array = jax.jacfwd(lambda t: jnp.stack(list(problem.values(t).values())))(theta)
@@ -114,12 +121,12 @@ def values_jacobian(problem: Problem, theta: Vector) -> Matrix:
 
 
 def degrees_of_freedom(problem: Problem) -> int | None:
-    """Return the rows that count minus the free parameters, or None without rows."""
+    """Return the observations, which are the rows that count and the priors, minus the free parameters; None without rows."""
     import numpy as np
 
     if problem.rows is None:
         return None
-    return int(np.count_nonzero(np.asarray(problem.rows.weight))) - len(problem.layout.free)
+    return int(np.count_nonzero(np.asarray(problem.rows.weight))) + len(problem.priors) - len(problem.layout.free)
 
 
 def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
@@ -171,20 +178,25 @@ def _estimate(problem: Problem, theta: Vector, evidence: Evidence) -> tuple[Matr
         if _scale_from_residuals(problem):
             dof = degrees_of_freedom(problem) or 0
             return inverse * (point.sum_of_squares / dof), "Gauss-Newton, scale from the residuals", dof
-        return inverse / total, "Gauss-Newton, scale from sigma", None
+        return inverse / total, f"Gauss-Newton, scale from sigma{_and_priors(problem)}", None
     if evidence.hessian is not None:
         hessian = evidence.hessian
     else:
         hessian = np.asarray(_hessian.light(problem, array(theta, problem.lower.dtype)), np.float64)
     inverse = _pseudo_inverse(total * hessian, movable)
     if problem.loss is not None and problem.loss.likelihood:
-        return inverse, "inverse observed information", None
+        return inverse, f"inverse observed information{_and_priors(problem)}", None
     spread = _outer_products(problem, theta)
-    return inverse @ spread @ inverse, "sandwich", None
+    return inverse @ spread @ inverse, f"sandwich{_and_priors(problem)}", None
+
+
+def _and_priors(problem: Problem) -> str:
+    count = len(problem.priors)
+    return f", with {count} prior{'' if count == 1 else 's'}" if count else ""
 
 
 def _outer_products(problem: Problem, theta: Vector) -> Matrix:
-    """Return the sum over rows of the outer products of weighted gradients, shape (free, free)."""
+    """Return the sum over rows and priors of the outer products of weighted gradients, shape (free, free)."""
     import numpy as np
 
     point = array(theta, problem.lower.dtype)
@@ -192,6 +204,10 @@ def _outer_products(problem: Problem, theta: Vector) -> Matrix:
     for rows in LeastSquares(problem).chunks():
         gradients = np.asarray(_row_gradients.for_work(len(rows) * len(theta))(problem, point, rows), np.float64)
         total += gradients.T @ gradients
+    if problem.priors:
+        # Unlike a row, a prior says itself how far it scatters: its gradient z dz has the variance of dz.
+        slopes = np.asarray(_deviations_jacobian.light(problem, point), np.float64)
+        total += slopes.T @ slopes
     return total
 
 
