@@ -66,6 +66,17 @@ def test_the_exit_code_says_whether_anything_falls_short(whole: tuple[Outcome, d
     assert document["passed"] is (not short)
 
 
+def test_the_readme_shows_this_table(whole: tuple[Outcome, dict[str, Any]]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Certified answers")[1].split("```")[1]
+    runs = {(run["problem"], str(run["start"] or "-")): run for run in whole[1]["runs"]}
+    shown = [row.split() for row in text.splitlines()[3:]]
+    assert len(shown) > 10
+    for problem, difficulty, start, status, digits, *_ in shown:
+        run = runs[problem, start]
+        assert (difficulty, status) == (run["difficulty"], run["status"])
+        assert abs(float(digits) - run["digits"]) < 2.5, "as far as another processor's rounding allows"
+
+
 def test_named_problems_are_shown_in_a_table() -> None:
     done = fitkit("certify", "danwood", "Misra1a", "norris", "DANWOOD", "--start", "2", "--optimizer", "lm")
     assert (done.code, done.err) == (0, "")
