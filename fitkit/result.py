@@ -109,6 +109,38 @@ class UncertaintySummary:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class MinimumSummary:
+    """One of the minima that many starts led to."""
+
+    loss: float
+    count: int
+    """How many starts led there."""
+    parameters: dict[str, float]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MultistartSummary:
+    """Where many starts led."""
+
+    starts: int
+    method: str
+    converged: int
+    """How many of them ended in a minimum."""
+    minima: tuple[MinimumSummary, ...]
+    """The distinct minima, the lowest first."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that differ between the minima."""
+        if not self.minima:
+            return ()
+        first = self.minima[0].parameters
+        return tuple(name for name in first if any(one.parameters[name] != first[name] for one in self.minima[1:]))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Seconds:
     """Where the time went."""
 
@@ -135,6 +167,7 @@ class Result:
     fit: FitSummary | None = None
     evidence: EvidenceSummary | None = None
     uncertainty: UncertaintySummary | None = None
+    multistart: MultistartSummary | None = None
     optimizer: dict[str, Any] | None = None
     """Its YAML as used, `kind` first, and `why` where fitkit chose it."""
     steps: int | None = None

@@ -45,6 +45,10 @@ PositiveCount: TypeAlias = Annotated[int, Ge(1)]
 """A whole number, one or above."""
 Degree: TypeAlias = Annotated[int, Ge(0), Le(60)]
 """The degree of a polynomial."""
+StartCount: TypeAlias = Annotated[int, Ge(1), Le(100_000)]
+"""How many starts a search has."""
+Spread: TypeAlias = Annotated[float, Gt(1)]
+"""A factor above one."""
 
 Scalar: TypeAlias = Float[Array, ""]
 WholeScalar: TypeAlias = Int[Array, ""]

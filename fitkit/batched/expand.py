@@ -54,8 +54,7 @@ def _residuals_and_columns(problem: Problem, theta: Theta) -> tuple[Rows, jax.Ar
         rows = problem.rows
         if rows is None:
             raise AssertionError("least squares has rows")
-        of_rows = problem.row_residuals(t, rows)
-        return jnp.concatenate([of_rows, problem.penalty_residuals(t)]) if problem.penalized else of_rows
+        return jnp.concatenate([problem.row_residuals(t, rows), problem.penalty_residuals(t)])
 
     def along(tangent: jax.Array) -> tuple[Rows, Rows]:
         both: tuple[Rows, Rows] = jax.jvp(residuals, (theta,), (tangent,))

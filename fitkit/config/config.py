@@ -11,6 +11,7 @@ from fitkit.expressions import Expression
 from fitkit.losses import Loss
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.models import Model
+from fitkit.multistart.settings import Multistart
 from fitkit.optimizers import Automatic, Optimizer, Stopping
 from fitkit.parameters import Parameter
 from fitkit.readers.data import Data
@@ -48,6 +49,8 @@ class Config(Component):
     """How the search goes; a bare text is the kind."""
     stopping: Stopping = field(default_factory=Stopping)
     """When the search ends."""
+    multistart: Multistart | None = None
+    """Search from many starts, and report the distinct minima."""
     uncertainty: Uncertainty = field(default_factory=Covariance)
     """Error bars; a bare text is the kind."""
     seed: Count = 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fitkit.component import Component
 from fitkit.losses import LOSSES, Loss
 from fitkit.models import MODELS, Model
+from fitkit.multistart.settings import Multistart
 from fitkit.optimizers import OPTIMIZERS, Automatic, Optimizer, Stopping
 from fitkit.parameters import Parameter
 from fitkit.readers.data import Data
@@ -32,6 +33,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
     "regularization": (Regularization,),
     "optimizer": (Automatic, *OPTIMIZERS),
     "stopping": (Stopping,),
+    "multistart": (Multistart,),
     "uncertainty": UNCERTAINTIES,
 }
 """The components of each section; of `parameters`, of each entry."""
@@ -44,7 +46,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"expect", "constraints", "check_grad", "matrix", "multistart"}),
+    "": frozenset({"expect", "constraints", "check_grad", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
     "model": frozenset({"standardize", "categorical"}),
     "parameters": frozenset({"shared", "shape"}),

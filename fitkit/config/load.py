@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from fitkit.config.availability import refuse_unavailable
+from fitkit.config.batch_rules import batch_rules
 from fitkit.config.config import Config
 from fitkit.config.files import read_config
 from fitkit.config.names import check_names
@@ -43,7 +44,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
     sections = read_sections(Tree(root))
     read_condition(sections)
     problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
-    problems += [*objective_rules(sections), *islice(parameter_rules(sections), MOST_TOLD)]
+    problems += [*objective_rules(sections), *batch_rules(sections), *islice(parameter_rules(sections), MOST_TOLD)]
     if problems:
         raise ConfigError(*_in_order([*problems, *_names(sections, path)], path))
     return _source(sections, path)

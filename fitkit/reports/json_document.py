@@ -44,6 +44,7 @@ def document(result: Result) -> dict[str, Any]:
             "names": list(uncertainty.names),
             "correlation": None if uncertainty.correlation is None else uncertainty.correlation.tolist(),
         },
+        "multistart": None if result.multistart is None else asdict(result.multistart),
         "optimizer": result.optimizer,
         "steps": result.steps,
         "evaluations": result.evaluations,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from fitkit.reports.correlation import correlation_lines
+from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
 from fitkit.result import Result, Status
 
@@ -60,6 +61,9 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     console.print()
     facts = [*_loss(result, style), *_fit(result, style), *_digits(result), *_errors(result, style), *_time(result)]
     console.print(_facts(facts))
+    if result.multistart is not None and len(result.multistart.minima) > 1:
+        console.print()
+        console.print(minima_table(result.multistart, style.width))
     if style.verbose:
         _print_more(console, result)
     for warning in result.warnings:
@@ -105,6 +109,8 @@ def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
     if result.loss is not None:
         initial, final = (_significant(x, 8) or "not finite" for x in (result.loss.initial, result.loss.final))
         facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind})"))
+    if result.multistart is not None:
+        facts.append(("starts", minima_sentence(result.multistart)))
     if result.optimizer is not None:
         why = f", chosen for {result.optimizer['why']}" if "why" in result.optimizer else ""
         work = f"{_count(result.steps or 0, 'step')}, {_count(result.evaluations or 0, 'evaluation')}"

@@ -11,13 +11,14 @@ from fitkit import __version__
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import ConfigSource, plain_values
 from fitkit.errors import Diagnostic, EnvironmentFault, ExitCode
-from fitkit.minimize import HistoryRow, Search, Watch, minimize
+from fitkit.minimize import HistoryRow, Search, Watch
 from fitkit.models import PythonModel
 from fitkit.result import Result, Seconds, Status
 from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.conclude import Conclusion, conclude
 from fitkit.run.folder import RunFolder
+from fitkit.run.many_starts import search_for
 from fitkit.run.saving import save
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _fit(
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show)
     began = time.perf_counter()
     try:
-        search = minimize(assembled.problem, optimizer, config.stopping, assembled.start, seed=config.seed, watch=watch)
+        search, minima = search_for(source, assembled, optimizer, watch)
         conclusion = conclude(assembled, search, optimizer, config.stopping, config.uncertainty)
     except jax.errors.JaxRuntimeError as error:
         raise _out_of_memory(error) from None
@@ -103,6 +104,7 @@ def _fit(
         fit=conclusion.fit,
         evidence=conclusion.evidence,
         uncertainty=conclusion.uncertainty,
+        multistart=minima,
         optimizer=_described(optimizer, why),
         steps=search.steps,
         evaluations=search.evaluations,
