@@ -43,7 +43,8 @@ class FittedParameter:
     value: float
     error: float | None = None
     """The standard error."""
-    interval: tuple[float, float] | None = None
+    interval: tuple[float | None, float | None] | None = None
+    """At the level of the uncertainty; None for a side on which nothing ends it but a bound."""
     start: float | None = None
     min: float | None = None
     max: float | None = None

@@ -7,12 +7,30 @@ from collections.abc import Iterator
 from fitkit.config.sections import Sections
 from fitkit.errors import Diagnostic
 from fitkit.losses import Loss
+from fitkit.losses.mse import MeanSquaredError
+from fitkit.losses.residual import FormulaResidual
+from fitkit.uncertainty import Profile
 
 
 def batch_rules(sections: Sections) -> Iterator[Diagnostic]:
     """Yield what a batch of fits cannot do with the objective of a config."""
     if sections.get("multistart") is not None:
         yield from _needs_curvature(sections, ("multistart",), "`multistart`")
+    if isinstance(sections.get("uncertainty"), Profile):
+        yield from _profile(sections)
+
+
+def _profile(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse profiles of what is no likelihood: nothing says there how high a profile may rise."""
+    loss, tree = sections.get("loss"), sections.tree
+    path = ("uncertainty", "kind")
+    refused = list(_needs_curvature(sections, path, "`profile`"))
+    yield from refused
+    if refused or tree.given("minimize") or not isinstance(loss, Loss):
+        return
+    if not (loss.likelihood or isinstance(loss, MeanSquaredError | FormulaResidual)):
+        message = f"`profile` needs a likelihood, and the loss `{loss.kind}` is none"
+        yield tree.diagnostic(path, "E111", message, "use `covariance`", value=True)
 
 
 def _needs_curvature(sections: Sections, path: tuple[str, ...], what: str) -> Iterator[Diagnostic]:

@@ -90,10 +90,14 @@ def _digits(value: float, error: float | None, least: int) -> int:
     return max(least, min(15, 3 + math.ceil(math.log10(abs(value / error)))))
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
-    if interval is None:
+def _interval(interval: tuple[float | None, float | None] | None) -> str:
+    if interval is None or interval == (None, None):
         return ""
     low, high = interval
+    if low is None:
+        return f"below {high:.5g}"
+    if high is None:
+        return f"above {low:.5g}"
     digits = _digits(max(abs(low), abs(high)), (high - low) / 4, 5)
     return f"[{low:.{digits}g}, {high:.{digits}g}]"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -43,9 +44,14 @@ class Conclusion:
 
 
 def conclude(
-    assembled: Assembled, search: Search, optimizer: Optimizer, stopping: Stopping, uncertainty: Uncertainty
+    assembled: Assembled,
+    search: Search,
+    optimizer: Optimizer,
+    stopping: Stopping,
+    uncertainty: Uncertainty,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Conclusion:
-    """Return what is to be said of a search."""
+    """Return what is to be said of a search; `stop` is asked in error bars that take long."""
     problem = assembled.problem
     evidence = assess(problem, search.theta, search.largest)
     flat = directions(evidence.flat, problem.layout.free, TAKES_PART)
@@ -57,7 +63,7 @@ def conclude(
         flat_names=flat,
         first_order=isinstance(optimizer, FirstOrder),
     )
-    errors = error_bars(problem, search.theta, evidence, uncertainty, verdict)
+    errors = error_bars(problem, search, evidence, uncertainty, verdict, stop)
     predictions = predictions_at(problem, search.theta)
     fit = goodness(problem, predictions, chi_square_of_priors(problem, search.theta))
     return Conclusion(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.evidence import Evidence
+from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import Status, UncertaintySummary
+from fitkit.run.profile_intervals import profile_intervals
 from fitkit.run.verdict import Verdict
-from fitkit.uncertainty import Covariance, Uncertainty
+from fitkit.uncertainty import Covariance, Profile, Uncertainty
 from fitkit.uncertainty.covariance import CovarianceEstimate, estimate_covariance, values_jacobian
 from fitkit.uncertainty.intervals import two_sided_quantile
 
@@ -28,16 +31,21 @@ class ErrorBars:
 
     summary: UncertaintySummary
     errors: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    intervals: dict[str, tuple[float | None, float | None]]
     unidentified: frozenset[str]
 
 
 def error_bars(
-    problem: Problem, theta: Vector, evidence: Evidence, uncertainty: Uncertainty, verdict: Verdict
+    problem: Problem,
+    search: Search,
+    evidence: Evidence,
+    uncertainty: Uncertainty,
+    verdict: Verdict,
+    stop: Callable[[], bool],
 ) -> ErrorBars:
-    """Return the error bars of a converged fit, or why there are none."""
-    free = problem.layout.free
-    if not isinstance(uncertainty, Covariance):
+    """Return the error bars of a converged fit, or why there are none; `stop` is asked in what takes long."""
+    free, theta = problem.layout.free, search.theta
+    if not isinstance(uncertainty, Covariance | Profile):
         return _without(uncertainty.kind, "none were asked for", None)
     estimate = None
     if verdict.status is Status.CONVERGED or len(evidence.flat):
@@ -48,8 +56,13 @@ def error_bars(
     if verdict.status is not Status.CONVERGED or estimate is None:
         return _without(uncertainty.kind, "the fit has not converged", uncertainty.level, unidentified)
     if estimate.matrix is None:
-        return _without(uncertainty.kind, estimate.message, uncertainty.level, unidentified)
-    return _with(problem, theta, estimate, estimate.matrix, uncertainty, unidentified)
+        bars = _without(uncertainty.kind, estimate.message, uncertainty.level, unidentified)
+    else:
+        bars = _with(problem, theta, estimate, estimate.matrix, uncertainty, unidentified)
+    if isinstance(uncertainty, Profile):
+        summary, intervals = profile_intervals(problem, search, evidence, bars.summary, unidentified, stop)
+        return replace(bars, summary=summary, intervals=intervals)
+    return bars
 
 
 def _without(kind: str, why: str, level: float | None, unidentified: frozenset[str] = frozenset()) -> ErrorBars:
@@ -62,7 +75,7 @@ def _with(
     theta: Vector,
     estimate: CovarianceEstimate,
     matrix: Matrix,
-    uncertainty: Covariance,
+    uncertainty: Covariance | Profile,
     unidentified: frozenset[str],
 ) -> ErrorBars:
     """Propagate the covariance of theta to all parameters: free, searched in their logarithm, and tied."""
@@ -78,7 +91,7 @@ def _with(
     quantile = two_sided_quantile(uncertainty.level, estimate.dof)
     values = values_by_name(problem, theta)
     errors: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
+    intervals: dict[str, tuple[float | None, float | None]] = {}
     for index, name in enumerate(layout.names):
         if not determined[index]:
             continue

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fitkit.uncertainty.settings import Covariance, NoUncertainty, Uncertainty
+from fitkit.uncertainty.settings import Covariance, NoUncertainty, Profile, Uncertainty
 
-UNCERTAINTIES: tuple[type[Uncertainty], ...] = (Covariance, NoUncertainty)
+UNCERTAINTIES: tuple[type[Uncertainty], ...] = (Covariance, Profile, NoUncertainty)
 
-__all__ = ["UNCERTAINTIES", "Covariance", "NoUncertainty", "Uncertainty"]
+__all__ = ["UNCERTAINTIES", "Covariance", "NoUncertainty", "Profile", "Uncertainty"]

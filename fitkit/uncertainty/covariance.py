@@ -142,10 +142,10 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
     if evidence.held.all():
         return "every free parameter is at a bound"
     dof = degrees_of_freedom(problem)
-    if _scale_from_residuals(problem) and dof is not None and dof <= 0:
+    if scale_from_residuals(problem) and dof is not None and dof <= 0:
         return "there are no degrees of freedom left to tell the scatter from"
     if (
-        _scale_from_residuals(problem)
+        scale_from_residuals(problem)
         and evidence.linearization is not None
         and evidence.linearization.sum_of_squares == 0
     ):
@@ -158,12 +158,14 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
     return None
 
 
-def _squares(loss: Loss | None) -> bool:
+def is_sum_of_squares(loss: Loss | None) -> bool:
+    """Return whether normal errors stand behind the loss: s² and Student's t, or chi-square where sigma is known."""
     return isinstance(loss, MeanSquaredError | FormulaResidual)
 
 
-def _scale_from_residuals(problem: Problem) -> bool:
-    return _squares(problem.loss) and problem.rows is not None and problem.rows.sigma is None
+def scale_from_residuals(problem: Problem) -> bool:
+    """Return whether the scatter of the target is told by the residuals, for want of a sigma."""
+    return is_sum_of_squares(problem.loss) and problem.rows is not None and problem.rows.sigma is None
 
 
 def _estimate(problem: Problem, theta: Vector, evidence: Evidence) -> tuple[Matrix, str, int | None]:
@@ -173,9 +175,9 @@ def _estimate(problem: Problem, theta: Vector, evidence: Evidence) -> tuple[Matr
     movable = ~evidence.held
     total = float(problem.total_weight)
     point = evidence.linearization
-    if _squares(problem.loss) and point is not None:
+    if is_sum_of_squares(problem.loss) and point is not None:
         inverse = _pseudo_inverse_of_factor(point.factor, point.column_norms, movable)
-        if _scale_from_residuals(problem):
+        if scale_from_residuals(problem):
             dof = degrees_of_freedom(problem) or 0
             return inverse * (point.sum_of_squares / dof), "Gauss-Newton, scale from the residuals", dof
         return inverse / total, f"Gauss-Newton, scale from sigma{_and_priors(problem)}", None
@@ -254,6 +256,6 @@ def _caveats(problem: Problem, evidence: Evidence) -> list[str]:
         caveats.append("only over the directions that the data determine")
     if evidence.condition > 1e10:
         caveats.append(f"the scaled Jacobian's condition number is {evidence.condition:.0e}, which costs most digits")
-    if isinstance(problem.loss, ResidualLoss) and not _squares(problem.loss):
+    if isinstance(problem.loss, ResidualLoss) and not is_sum_of_squares(problem.loss):
         caveats.append("valid for many rows")
     return caveats

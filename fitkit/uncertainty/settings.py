@@ -25,6 +25,20 @@ class Covariance(Uncertainty):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Profile(Uncertainty):
+    """Intervals from likelihood profiles: how far a parameter can be moved, all others fitted anew.
+
+    They are not symmetric where the objective is not, and do not depend on how a parameter is scaled. Errors are those of
+    `covariance`.
+    """
+
+    kind: Literal["profile"] = "profile"
+    level: Level = 0.95
+    """The confidence of the intervals."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class NoUncertainty(Uncertainty):
     """No error bars."""
 

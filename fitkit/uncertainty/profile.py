@@ -1,0 +1,244 @@
+"""Likelihood profiles: where the deviance, with one parameter held and all others fitted anew, crosses its bound.
+
+Along a parameter the root of the profile's deviance, tau(p), is nearly a straight line, and exactly one for a linear model.
+So its crossing is sought by secants on tau, bracketed; both sides of all parameters at once, each a lane of one batch that
+begins where the last refit of its side points to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, final
+
+from fitkit.batched import Lanes, solve
+from fitkit.evidence import Evidence
+from fitkit.problem import Problem
+from fitkit.uncertainty.deviance import Deviance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+CLOSE_ENOUGH = 1e-7
+"""Relative distance of tau from its bound at which a crossing is found: it has as many right digits, beside its width."""
+MOST_ROUNDS = 60
+FARTHEST = 1e4
+"""A profile that is still below its bound at so many times the width that the curvature foretells never reaches it."""
+LOWER = 1e-3
+"""A deviance below minus this is a lower minimum, and not rounding."""
+
+Ending = Literal["crossed", "bound", "endless", "unsure"]
+
+
+@final
+@dataclass
+class _Side:
+    """The search for a crossing on one side of one parameter; distances are from the minimum."""
+
+    parameter: int
+    sign: int
+    room: float
+    """The distance of the bound."""
+    next: float
+    """The distance to look at next."""
+    farthest: float
+    point: Vector
+    """Theta of the last refit, at distance `at`; before the first, where the curvature foretells it."""
+    at: float
+    below: tuple[float, float] = (0.0, 0.0)
+    """The largest distance known to be inside, and tau there."""
+    above: tuple[float, float] | None = None
+    ending: Ending | None = None
+    end: float = 0.0
+    widths: list[float] = field(default_factory=list)
+
+    def look(self, tau: float, bound: float, point: Vector, *, converged: bool) -> None:
+        """Take in the root of the deviance at `next`, and settle where to look then."""
+        distance = self.next
+        if tau == tau and tau < float("inf"):
+            self.point, self.at = point, distance
+        if abs(tau - bound) <= CLOSE_ENOUGH * bound:
+            self.ending, self.end = "crossed" if converged else "unsure", distance
+        elif tau < bound:
+            self.below = (distance, tau)
+            if self.above is None:
+                self._reach(bound)
+        else:
+            self.above = (distance, tau if tau == tau else float("inf"))
+        if self.ending is None and self.above is not None:
+            self._narrow(bound, self.above)
+
+    def _reach(self, bound: float) -> None:
+        """Go further: the bound was not crossed yet."""
+        distance, tau = self.below
+        if distance >= self.room:
+            self.ending = "bound"
+        elif distance >= self.farthest:
+            self.ending = "endless"
+        else:
+            stretch = bound / tau if tau > 0 else 4.0
+            self.next = min(self.room, distance * min(4.0, max(1.05, 1.02 * stretch)))
+
+    def _narrow(self, bound: float, above: tuple[float, float]) -> None:
+        """Look between inside and outside: by a secant, or in the middle where secants shrink the bracket too slowly."""
+        (low, inside), (high, outside) = self.below, above
+        self.widths.append(high - low)
+        if high - low <= 1e-10 * high:  # the objective jumps, as at the edge of where it is finite
+            self.ending, self.end = "crossed", low
+            return
+        slow = len(self.widths) > 3 and self.widths[-1] > 0.5 * self.widths[-4]
+        if outside == float("inf") or slow:
+            self.next = (low + high) / 2
+            self.widths.clear()
+        else:
+            self.next = low + (high - low) * (bound - inside) / (outside - inside)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ProfileEstimate:
+    """The ends of the intervals, in the optimizer's coordinates."""
+
+    lower: Vector
+    """Shape (free,); NaN where nothing ends the interval on that side."""
+    upper: Vector
+    cut: tuple[int, ...]
+    """Parameters whose interval a bound ends."""
+    endless: tuple[int, ...]
+    """Parameters whose profile never reaches its bound on a side."""
+    unsure: tuple[int, ...]
+    """Parameters of whose last refits one has not converged."""
+    lowest: float | None
+    """A lower minimum that a refit found, where one did: then there are no intervals."""
+
+
+def profile(
+    problem: Problem,
+    theta: Vector,
+    evidence: Evidence,
+    deviance: Deviance,
+    level: float,
+    wanted: tuple[int, ...],
+    stop: Callable[[], bool],
+) -> ProfileEstimate | None:
+    """Return the profile intervals of the `wanted` parameters, or None where `stop` said so.
+
+    Args:
+        problem: a smooth one.
+        theta: its minimum, shape (free,).
+        evidence: the derivatives there.
+        deviance: what a rise of the objective means.
+        level: the probability that the intervals are to cover with.
+        wanted: positions in theta.
+        stop: asked between refits.
+    """
+    import numpy as np
+
+    bound = deviance.bound(level)
+    sides = _sides(problem, theta, evidence, deviance, bound, wanted)
+    movable = np.ones((len(sides) + 1, len(theta)), bool)  # the last lane is the minimum itself, by the same program
+    movable[np.arange(len(sides)), [side.parameter for side in sides]] = False
+    for _ in range(MOST_ROUNDS):
+        if all(side.ending for side in sides):
+            break
+        points = np.vstack([*(_start(side, theta) for side in sides), theta])
+        solved = solve(problem, Lanes(theta=points, movable=movable), damping=1e-3, stop=stop)
+        if stop():
+            return None
+        rises = deviance.factor * (solved.value - solved.value[-1])
+        if np.nanmin(rises) < -LOWER:
+            return _estimate(theta, sides, float(np.nanmin(solved.value)))
+        taus = np.sqrt(np.maximum(rises, 0.0))
+        for side, tau, point, converged in zip(sides, taus, solved.theta, solved.converged, strict=False):
+            if side.ending is None:
+                side.look(float(tau), bound, point, converged=bool(converged))
+    return _estimate(theta, sides, None)
+
+
+def _sides(
+    problem: Problem, theta: Vector, evidence: Evidence, deviance: Deviance, bound: float, wanted: tuple[int, ...]
+) -> list[_Side]:
+    """Return both sides of each wanted parameter, with the distance that the curvature foretells to be looked at first."""
+    import numpy as np
+
+    lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
+    errors, companions = _foretold(evidence, deviance)
+    sides = []
+    for parameter in wanted:
+        error = float(errors[parameter])
+        size = bound * error if error == error else max(abs(float(theta[parameter])), 1.0)
+        for sign, room in ((-1, theta[parameter] - lower[parameter]), (1, upper[parameter] - theta[parameter])):
+            sides.append(_Side(
+                parameter=parameter,
+                sign=sign,
+                room=float(room),
+                next=min(size, float(room)),
+                farthest=FARTHEST * size,
+                point=theta + sign * size * companions[parameter],
+                at=size,
+                ending="bound" if room <= 0 else None,
+            ))  # fmt: skip
+    return sides
+
+
+def _foretold(evidence: Evidence, deviance: Deviance) -> tuple[Vector, Matrix]:
+    """Return what the quadratic model says of each profile.
+
+    Returns:
+        The distance at which its deviance is one, shape (free,), NaN where there is no curvature; and how all parameters
+        move with a unit move of each, in rows, shape (free, free).
+    """
+    import numpy as np
+
+    size = len(evidence.held)
+    errors, companions = np.full(size, np.nan), np.eye(size)
+    point = evidence.linearization
+    half = point.factor.T @ point.factor if point is not None else evidence.hessian
+    if half is None:
+        return errors, companions
+    half = half if point is not None else half / 2
+    free = ~evidence.held
+    diagonal = np.diag(half)
+    known = diagonal > 0
+    errors[known] = 1 / np.sqrt(
+        deviance.factor * diagonal[known]
+    )  # of those held at a bound, the others where they are
+    if known[free].all() and free.any():
+        scale = np.sqrt(diagonal[free])
+        inverse = np.linalg.pinv(half[np.ix_(free, free)] / np.outer(scale, scale), hermitian=True)
+        variances = np.diag(inverse)
+        errors[free] = np.sqrt(variances / deviance.factor) / scale
+        companions[np.ix_(free, free)] = (inverse / variances[:, None]) * scale[:, None] / scale[None, :]
+    return errors, companions
+
+
+def _start(side: _Side, theta: Vector) -> Vector:
+    """Return where the refit begins: on the line from the minimum through the last refit of this side."""
+    point = theta + (side.point - theta) * (side.next / side.at)
+    point[side.parameter] = theta[side.parameter] + side.sign * side.next
+    return point
+
+
+def _estimate(theta: Vector, sides: list[_Side], lowest: float | None) -> ProfileEstimate:
+    import numpy as np
+
+    ends = {-1: np.full(len(theta), np.nan), 1: np.full(len(theta), np.nan)}
+    for side in sides:
+        if side.ending in {"crossed", "unsure"}:
+            ends[side.sign][side.parameter] = theta[side.parameter] + side.sign * side.end
+
+    def those(*endings: Ending | None) -> tuple[int, ...]:
+        return tuple(sorted({side.parameter for side in sides if side.ending in endings}))
+
+    return ProfileEstimate(
+        lower=ends[-1],
+        upper=ends[1],
+        cut=those("bound"),
+        endless=those("endless"),
+        unsure=those("unsure", None),
+        lowest=lowest,
+    )
