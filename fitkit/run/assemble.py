@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
-from fitkit.backend import jax
 from fitkit.config import Config, ConfigSource, Roles, check_names
 from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.poisson import Poisson
 from fitkit.models import FormulaModel, Model, PythonModel
-from fitkit.models.python import describe
 from fitkit.parameters import Layout, Parameter, order_ties
-from fitkit.problem import Problem, RowData, ShapeMismatchError, register_pytrees
+from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table, read_table
+from fitkit.run.python_trial import try_python
 from fitkit.run.rows import read_rows
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
     assembled = _registered(Assembled(
         problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
     ))  # fmt: skip
-    _try_python(source, assembled)
+    try_python(source, problem, parts.start)
     return assembled
 
 
@@ -203,32 +201,3 @@ def _loaded(source: ConfigSource, model: Model, *, allow_python: bool) -> Model:
         found = error.diagnostics[0]
         place = source.diagnostic(("model", "function"), found.code, found.message, found.help, value=True)
         raise ConfigError(place) from None
-
-
-def _try_python(source: ConfigSource, assembled: Assembled) -> None:
-    """Trace a python model once, so that its mistakes are told as the user's and not as a crash of ours."""
-    problem, rows = assembled.problem, assembled.problem.rows
-    if not isinstance(problem.model, PythonModel) or rows is None:
-        return
-    try:
-        jax.eval_shape(lambda theta: problem.fitted(theta, rows).prediction, assembled.start)
-    except ShapeMismatchError as error:
-        diagnostic = source.diagnostic(
-            ("model", "function"),
-            "E161",
-            str(error),
-            "return one number per row, an array of the target's shape; nothing is broadcast over rows",
-            value=True,
-        )
-        raise ConfigError(diagnostic) from None
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(problem.model.file_name)]
-        place = f" in line {frames[-1].lineno}" if frames else ""
-        diagnostic = source.diagnostic(
-            ("model", "function"),
-            "E162",
-            f"`{problem.model.function}` failed{place}: {describe(error)}",
-            "it is called with two dictionaries by name, and must compute in jax.numpy",
-            value=True,
-        )
-        raise ConfigError(diagnostic) from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
@@ -55,13 +57,27 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
     name = name_of(source)
     folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
     try:
-        result, search, conclusion, assembled = _fit(source, options, started, name)
+        with _prints_aside(source):
+            result, search, conclusion, assembled = _fit(source, options, started, name)
         if folder is not None:
             save(folder, source, result, search, conclusion, assembled)
     finally:
         if folder is not None:
             folder.release()
     return result, folder
+
+
+@contextmanager
+def _prints_aside(source: ConfigSource) -> Iterator[None]:
+    """Send what a python model prints, in callbacks too, to standard error: standard output belongs to the report."""
+    if not isinstance(source.config.model, PythonModel):
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            jax.effects_barrier()  # type: ignore[no-untyped-call]  # jax leaves it without types
 
 
 def name_of(source: ConfigSource) -> str:
