@@ -106,6 +106,11 @@ class UncertaintySummary:
     names: tuple[str, ...] = ()
     """The parameters of the correlation matrix, in its order."""
     correlation: NDArray[np.float64] | None = None
+    method: str | None = None
+    """How the bootstrap draws."""
+    resamples: int | None = None
+    converged: int | None = None
+    """How many of the resamples converged."""
 
 
 @final

@@ -47,6 +47,8 @@ Degree: TypeAlias = Annotated[int, Ge(0), Le(60)]
 """The degree of a polynomial."""
 StartCount: TypeAlias = Annotated[int, Ge(1), Le(100_000)]
 """How many starts a search has."""
+Resamples: TypeAlias = Annotated[int, Ge(20), Le(1_000_000)]
+"""How many data sets a bootstrap draws."""
 Spread: TypeAlias = Annotated[float, Gt(1)]
 """A factor above one."""
 

@@ -263,7 +263,6 @@ def test_batches_need_rows(refuse: Refuse) -> None:
     + [(f"optimizer: {{kind: adam, {key}: 1}}", 25) for key in ("schedule", "clip")]
     + [(f"loss: {kind}", 7) for kind in ("quantile", "cross_entropy", "gaussian_nll")]
     + [("loss: {kind: gaussian_nll, sigma: s0}", 14)]
-    + [("uncertainty: {kind: bootstrap, resamples: 500}", 21)]
     + [(f"regularization: {{l1: 1}}\noptimizer: {kind}", 18) for kind in ("lm", "lbfgs", "auto")]
     + [(f"loss: mae\noptimizer: {kind}", 7) for kind in ("lm", "lbfgs", "auto")]
     + [("loss: mae", 7)],

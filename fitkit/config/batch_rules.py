@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from fitkit.config.sections import Sections
 from fitkit.errors import Diagnostic
-from fitkit.losses import Loss
+from fitkit.losses import DistanceLoss, Loss
+from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.mse import MeanSquaredError
+from fitkit.losses.poisson import Poisson
 from fitkit.losses.residual import FormulaResidual
-from fitkit.uncertainty import Profile
+from fitkit.uncertainty import Bootstrap, Profile
 
 
 def batch_rules(sections: Sections) -> Iterator[Diagnostic]:
@@ -18,6 +20,8 @@ def batch_rules(sections: Sections) -> Iterator[Diagnostic]:
         yield from _needs_curvature(sections, ("multistart",), "`multistart`")
     if isinstance(sections.get("uncertainty"), Profile):
         yield from _profile(sections)
+    if isinstance(sections.get("uncertainty"), Bootstrap):
+        yield from _bootstrap(sections)
 
 
 def _profile(sections: Sections) -> Iterator[Diagnostic]:
@@ -30,7 +34,26 @@ def _profile(sections: Sections) -> Iterator[Diagnostic]:
         return
     if not (loss.likelihood or isinstance(loss, MeanSquaredError | FormulaResidual)):
         message = f"`profile` needs a likelihood, and the loss `{loss.kind}` is none"
-        yield tree.diagnostic(path, "E111", message, "use `covariance`", value=True)
+        yield tree.diagnostic(path, "E111", message, "use `bootstrap` or `covariance`", value=True)
+
+
+def _bootstrap(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse resamples of what is not there: rows, residuals, or a distribution."""
+    loss, tree, settings = sections.get("loss"), sections.tree, sections.get("uncertainty")
+    refused = list(_needs_curvature(sections, ("uncertainty", "kind"), "`bootstrap`"))
+    yield from refused
+    if tree.given("minimize"):
+        message = "`bootstrap` draws rows, and `minimize` has none"
+        yield tree.diagnostic(("uncertainty", "kind"), "E111", message, "use `profile`", value=True)
+    elif isinstance(loss, Loss) and not refused:
+        path = ("uncertainty", "method") if tree.given("uncertainty", "method") else ("uncertainty", "kind")
+        way_out = "use `method: case`, which draws whole rows"
+        if settings.method == "residual" and not isinstance(loss, DistanceLoss):
+            message = f"the loss `{loss.kind}` has no residuals of its target to draw from"
+            yield tree.diagnostic(path, "E111", message, way_out, value=True)
+        if settings.method == "parametric" and not isinstance(loss, MeanSquaredError | Poisson | BinaryCrossEntropy):
+            message = f"the loss `{loss.kind}` stands for no distribution that targets could be drawn from"
+            yield tree.diagnostic(path, "E111", message, way_out, value=True)
 
 
 def _needs_curvature(sections: Sections, path: tuple[str, ...], what: str) -> Iterator[Diagnostic]:

@@ -42,7 +42,6 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"mlp", "matrix_factorization"}),
     "loss": frozenset({"quantile", "gaussian_nll", "cross_entropy"}),
     "optimizer": frozenset({"adamw", "rmsprop", "adagrad", "lion"}),
-    "uncertainty": frozenset({"bootstrap"}),
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {

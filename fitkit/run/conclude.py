@@ -49,9 +49,11 @@ def conclude(
     optimizer: Optimizer,
     stopping: Stopping,
     uncertainty: Uncertainty,
+    *,
+    seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Conclusion:
-    """Return what is to be said of a search; `stop` is asked in error bars that take long."""
+    """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
     evidence = assess(problem, search.theta, search.largest)
     flat = directions(evidence.flat, problem.layout.free, TAKES_PART)
@@ -63,7 +65,7 @@ def conclude(
         flat_names=flat,
         first_order=isinstance(optimizer, FirstOrder),
     )
-    errors = error_bars(problem, search, evidence, uncertainty, verdict, stop)
+    errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     predictions = predictions_at(problem, search.theta)
     fit = goodness(problem, predictions, chi_square_of_priors(problem, search.theta))
     return Conclusion(

@@ -10,9 +10,10 @@ from fitkit.evidence import Evidence
 from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import Status, UncertaintySummary
+from fitkit.run.bootstrap_bars import bootstrap_bars
 from fitkit.run.profile_intervals import profile_intervals
 from fitkit.run.verdict import Verdict
-from fitkit.uncertainty import Covariance, Profile, Uncertainty
+from fitkit.uncertainty import Bootstrap, Covariance, Profile, Uncertainty
 from fitkit.uncertainty.covariance import CovarianceEstimate, estimate_covariance, values_jacobian
 from fitkit.uncertainty.intervals import two_sided_quantile
 
@@ -41,11 +42,23 @@ def error_bars(
     evidence: Evidence,
     uncertainty: Uncertainty,
     verdict: Verdict,
+    *,
+    seed: int,
     stop: Callable[[], bool],
 ) -> ErrorBars:
-    """Return the error bars of a converged fit, or why there are none; `stop` is asked in what takes long."""
+    """Return the error bars of a converged fit, or why there are none.
+
+    Args:
+        problem: the objective.
+        search: that ended in theta.
+        evidence: the derivatives there.
+        uncertainty: what the config asks for.
+        verdict: on the search.
+        seed: of resamples.
+        stop: asked in what takes long.
+    """
     free, theta = problem.layout.free, search.theta
-    if not isinstance(uncertainty, Covariance | Profile):
+    if not isinstance(uncertainty, Covariance | Profile | Bootstrap):
         return _without(uncertainty.kind, "none were asked for", None)
     estimate = None
     if verdict.status is Status.CONVERGED or len(evidence.flat):
@@ -55,6 +68,9 @@ def error_bars(
     )  # fmt: skip
     if verdict.status is not Status.CONVERGED or estimate is None:
         return _without(uncertainty.kind, "the fit has not converged", uncertainty.level, unidentified)
+    if isinstance(uncertainty, Bootstrap):
+        told, errors, intervals = bootstrap_bars(problem, theta, evidence, uncertainty, unidentified, seed, stop)
+        return ErrorBars(summary=told, errors=errors, intervals=intervals, unidentified=unidentified)
     if estimate.matrix is None:
         bars = _without(uncertainty.kind, estimate.message, uncertainty.level, unidentified)
     else:

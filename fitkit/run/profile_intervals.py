@@ -53,7 +53,13 @@ def profile_intervals(
     told = replace(
         summary,
         status="approximate" if caveats else "accurate",
-        message="; ".join([f"likelihood profiles, {deviance.words}", *_open_ends(free, found), *caveats]),
+        message="; ".join(
+            [
+                f"likelihood profiles, {deviance.words}",
+                *_open_ends(free, found, tied=bool(problem.layout.tied)),
+                *caveats,
+            ]
+        ),
     )
     logarithmic = problem.layout.logarithmic
     intervals = {
@@ -70,9 +76,11 @@ def _ends(low: float, high: float, *, logarithmic: bool) -> tuple[float | None, 
     return end(low), end(high)
 
 
-def _open_ends(free: tuple[str, ...], found: ProfileEstimate) -> list[str]:
+def _open_ends(free: tuple[str, ...], found: ProfileEstimate, *, tied: bool) -> list[str]:
     """Return why intervals lack an end."""
     said = []
+    if tied:
+        said.append("tied parameters have none")
     if found.cut:
         said.append(f"bounds end those of {', '.join(free[index] for index in found.cut)}")
     if found.endless:

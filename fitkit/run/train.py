@@ -101,7 +101,15 @@ def _fit(
     began = time.perf_counter()
     try:
         search, minima = search_for(source, assembled, optimizer, watch)
-        conclusion = conclude(assembled, search, optimizer, config.stopping, config.uncertainty, watch.interrupted)
+        conclusion = conclude(
+            assembled,
+            search,
+            optimizer,
+            config.stopping,
+            config.uncertainty,
+            seed=config.seed,
+            stop=watch.interrupted,
+        )
     except jax.errors.JaxRuntimeError as error:
         raise _out_of_memory(error) from None
     run = time.perf_counter() - began

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fitkit.uncertainty.settings import Covariance, NoUncertainty, Profile, Uncertainty
+from fitkit.uncertainty.settings import Bootstrap, Covariance, NoUncertainty, Profile, Uncertainty
 
-UNCERTAINTIES: tuple[type[Uncertainty], ...] = (Covariance, Profile, NoUncertainty)
+UNCERTAINTIES: tuple[type[Uncertainty], ...] = (Covariance, Profile, Bootstrap, NoUncertainty)
 
-__all__ = ["UNCERTAINTIES", "Covariance", "NoUncertainty", "Profile", "Uncertainty"]
+__all__ = ["UNCERTAINTIES", "Bootstrap", "Covariance", "NoUncertainty", "Profile", "Uncertainty"]

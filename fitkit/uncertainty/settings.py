@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from fitkit.component import Component
-from fitkit.types import Level
+from fitkit.types import Level, Resamples
 
 
 class Uncertainty(Component):
@@ -33,6 +33,21 @@ class Profile(Uncertainty):
     """
 
     kind: Literal["profile"] = "profile"
+    level: Level = 0.95
+    """The confidence of the intervals."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap(Uncertainty):
+    """Error bars from the same fit to many resampled data sets: standard deviations and percentiles of their minima."""
+
+    kind: Literal["bootstrap"] = "bootstrap"
+    resamples: Resamples = 500
+    """How many data sets are drawn."""
+    method: Literal["case", "residual", "parametric"] = "case"
+    """What is drawn: rows with replacement (case), residuals around the prediction (residual), or targets from the
+    distribution that the loss stands for (parametric)."""
     level: Level = 0.95
     """The confidence of the intervals."""
 
