@@ -311,7 +311,8 @@ def test_a_config_that_cannot_be_read(path: str, tmp_path: Path, monkeypatch: py
 
 
 def test_names_are_checked_beside_other_mistakes(tmp_path: Path) -> None:
-    text = "data: {values: {x: [1, 2], y: [1, 2]}}\nmodel: y ~ slope * X + offset\nloss: msee\nparameters: {slop: 1, offset: 0}\n"
+    text = "data: {values: {x: [1, 2], y: [1, 2]}}\nmodel: y ~ slope * X + offset\nloss: msee\n"
+    text += "parameters: {slop: 1, offset: 0}\n"
     (tmp_path / "fit.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load(str(tmp_path / "fit.yaml"))
