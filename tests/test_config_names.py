@@ -109,12 +109,26 @@ MODEL = "data: p.csv\nmodel: %s\nparameters: {amplitude: 1, rate: 1, w: 1}\n"
         ("cuonts ~ amplitude * t", 8, "mean `counts`?"),
         ("counts - rate ~ amplitude * t", 17, "is a parameter"),
         ("counts ~ amplitude * (rate == 'x')", 30, "compared with a text"),
+        ("counts ~ amplitude * counts", 8, "would predict itself"),
+        ("1 ~ amplitude * t", 8, "there is no column in it"),
+        ("pi ~ amplitude * t", 8, "there is no column in it"),
     ],
 )
 def test_names_that_are_nothing_or_two_things(model: str, column: int, words: str) -> None:
     found = refusal(MODEL % model, ConfigError)
     assert found[:2] == (2, column)
     assert words in found[2]
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, None])
+def test_a_column_may_stand_on_both_sides_of_a_difference(columns: tuple[str, ...] | None) -> None:
+    assert roles("data: p.csv\nmodel: counts - w ~ a * w\nparameters: {a: 1}\n", columns).inputs == ("w",)
+
+
+def test_an_expression_of_the_loss_needs_the_prediction() -> None:
+    text = "data: p.csv\nmodel: counts ~ a * t\nparameters: {a: 1}\nloss: {kind: expression, expression: %s}\n"
+    assert roles(text % "(target - prediction)**4").inputs == ("t",)
+    assert refusal(text % "target**2 + a", ConfigError)[:2] == (4, 38)
 
 
 def test_a_name_in_a_definition_is_found_there() -> None:

@@ -17,6 +17,7 @@ from fitkit.config.names import check_names
 from fitkit.config.objective_rules import objective_rules
 from fitkit.config.overrides import override
 from fitkit.config.parameter_rules import parameter_rules
+from fitkit.config.reading_rules import reading_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import MOST_TOLD, Tree
@@ -44,7 +45,12 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
     sections = read_sections(Tree(root))
     read_condition(sections)
     problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
-    problems += [*objective_rules(sections), *batch_rules(sections), *islice(parameter_rules(sections), MOST_TOLD)]
+    problems += [
+        *objective_rules(sections),
+        *reading_rules(sections),
+        *batch_rules(sections),
+        *islice(parameter_rules(sections), MOST_TOLD),
+    ]
     if problems:
         raise ConfigError(*_in_order([*problems, *_names(sections, path)], path))
     return _source(sections, path)
@@ -67,7 +73,10 @@ def _names(sections: Sections, path: str) -> list[Diagnostic]:
     if not complete or {"data", "model", "definitions", "minimize"} & sections.failed or tree.broken(("parameters",)):
         return []
     known = {name: sections.parameters.get(name, Parameter(start=0.0)) for name in sections.names("parameters")}
-    source = _source(replace(sections, values={**sections.values, "parameters": known}), path)
+    values = {**sections.values, "parameters": known}
+    if "where" in sections.failed:
+        values["data"] = replace(values["data"], where=None)
+    source = _source(replace(sections, values=values), path)
     data = source.config.data
     try:
         check_names(source, read_header(data, source.base) if data is not None else None)

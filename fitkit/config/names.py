@@ -8,7 +8,8 @@ from typing import final
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import Path, find_word
 from fitkit.errors import ConfigError, DataError, Diagnostic, did_you_mean, one_of
-from fitkit.expressions import Expression
+from fitkit.expressions import Equation, Expression
+from fitkit.expressions.tree import Name
 from fitkit.losses.expression import FormulaCost
 from fitkit.losses.formulas import ROLES
 from fitkit.losses.residual import FormulaResidual
@@ -106,6 +107,7 @@ def _model(search: _Search, model: Model) -> None:
     if isinstance(model, FormulaModel):
         path = ("model", "formula")
         _target(search, model.formula.target, path)
+        _own_input(search, model.formula, path)
         _formula(search, model.formula.prediction, path)
         return
     for index, name in enumerate(model.inputs_used or ()):
@@ -123,6 +125,10 @@ def _loss(search: _Search) -> None:
         for name in sorted(loss.expression.names & ROLES & search.known):
             message = f"`{name}` is a word of the loss and the name of a parameter"
             _mistake(search, path, name, "E121", message, "rename the parameter")
+        if "prediction" not in loss.expression.names:
+            message = "the expression of the loss has no `prediction` in it, so nothing is fitted"
+            way_out = "write `log(cosh(prediction - target))`, for example"
+            search.mistakes.append(search.source.tree.diagnostic(path, "E122", message, way_out, value=True))
         _formula(search, loss.expression, path, ROLES)
 
 
@@ -143,6 +149,11 @@ def _rows(search: _Search) -> None:
 def _target(search: _Search, target: Expression, path: Path) -> None:
     """Take the left side of a formula: columns only."""
     compared = {comparison.column for comparison in target.text_comparisons}
+    number = {"pi"} if search.columns is not None and "pi" not in search.columns else set[str]()
+    if not (target.names | compared) - number:
+        message = f"`{target.source.strip()}` is the target, and there is no column in it"
+        way_out = "the left side of `~` is a column, or made of columns"
+        search.mistakes.append(search.source.tree.diagnostic(path, "E122", message, way_out, value=True))
     for name in sorted(target.names | compared):
         if search.columns is not None and name in search.columns:
             search.others.add(name)
@@ -153,6 +164,15 @@ def _target(search: _Search, target: Expression, path: Path) -> None:
             search.others |= {name} - {"pi"}
         elif name != "pi":
             _mistake(search, path, name, "E120", f"`{name}` is the target, and no column", _columns_help(name, search))
+
+
+def _own_input(search: _Search, formula: Equation, path: Path) -> None:
+    """Refuse a target that is one column and stands on the right side too: it would predict itself."""
+    target = formula.target.root
+    known = search.known if search.columns is None else formula.prediction.names - set(search.columns)
+    if isinstance(target, Name) and target.name in formula.prediction.names - known - search.known:
+        message = f"`{target.name}` is the target, and stands on the right side too: it would predict itself"
+        _mistake(search, path, target.name, "E122", message, "take it out of the right side")
 
 
 def _formula(search: _Search, formula: Expression, path: Path, roles: frozenset[str] = frozenset()) -> None:

@@ -29,7 +29,8 @@ _DEFAULTS: Final = Config()
 class Sections:
     """What could be understood of a config, section by section, for the rules that span them.
 
-    A section that is missing from `values` was left out or failed; `failed` tells which.
+    A section that is missing from `values` was left out or failed; `failed` tells which. `where` is in it where the
+    condition on rows cannot be parsed.
     """
 
     tree: Tree
@@ -154,4 +155,5 @@ def read_condition(sections: Sections) -> None:
         try:
             parse(data.where, sections.definitions)
         except ExpressionError as error:
+            sections.failed.add("where")
             sections.problems.append(sections.tree.formula_diagnostic(("data", "where"), error))
