@@ -130,10 +130,14 @@ def _bent(
     bend = squares.bend(state.theta, velocity, state.point)
     if not np.isfinite(bend).all():
         return None
-    acceleration = bend_step(state.point, state.scale, damping, state.movable, bend)
+    lower, upper = box
+    down, up = velocity <= lower - state.theta, velocity >= upper - state.theta
+    acceleration = bend_step(state.point, state.scale, damping, state.movable & ~(down | up), bend)
     if 2 * np.linalg.norm(state.scale * acceleration) > BEND_LIMIT * np.linalg.norm(state.scale * velocity):
         return None
-    trial = np.clip(state.theta + velocity + acceleration / 2, *box)
+    trial = np.clip(state.theta + velocity + acceleration / 2, lower, upper)
+    # On a wall, not where theta + (wall - theta) rounds to: an ulp beside it, the slope would not be seen to press against it.
+    trial = np.where(down, lower, np.where(up, upper, trial))
     return trial if (trial != state.theta).any() else None
 
 
