@@ -177,7 +177,7 @@ def few(priors: int) -> Fit:
 def test_priors_count_as_observations() -> None:
     with pytest.raises(DataError) as caught:
         few(0)
-    assert caught.value.diagnostics[0].message == "1 rows cannot determine 2 free parameters"
+    assert caught.value.diagnostics[0].message == "1 row cannot determine 2 free parameters"
     for priors in (1, 2):
         found = few(priors)
         assert found.verdict[:2] == ("converged", 0)

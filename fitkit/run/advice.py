@@ -28,9 +28,9 @@ def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintyS
         if name in assembled.unused
     ]
     if assembled.table is not None and assembled.table.dropped:
-        found.append(f"{assembled.table.dropped} rows with missing entries were left out")
+        found.append(f"{_rows(assembled.table.dropped, 'was', 'were')} left out for a missing entry")
     if assembled.table is not None and fit.rows is not None and (weightless := len(assembled.table) - fit.rows):
-        found.append(f"{weightless} rows of weight zero take no part")
+        found.append(f"{_rows(weightless, 'has', 'have')} weight zero and no part in the fit")
     if uncertainty.correlation is not None:
         found += _collinear(uncertainty.names, uncertainty.correlation)
     if fit.reduced_chi_square is not None and fit.dof:
@@ -45,6 +45,10 @@ def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintyS
     if str(assembled.problem.lower.dtype) == "float32":
         found.append("computed in float32: expect about 4 right digits")
     return found
+
+
+def _rows(count: int, one: str, several: str) -> str:
+    return f"1 row {one}" if count == 1 else f"{count} rows {several}"
 
 
 def _collinear(names: tuple[str, ...], correlation: Any) -> list[str]:

@@ -14,6 +14,7 @@ from fitkit.models import FormulaModel, Model, PythonModel
 from fitkit.parameters import Layout, Parameter, order_ties
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table, read_table
+from fitkit.run.numbers import counted
 from fitkit.run.python_trial import try_python
 from fitkit.run.rows import read_rows
 
@@ -105,10 +106,10 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table
     priors, free = len(parts.fields["priors"]), len(parts.start)
     count = int(np.count_nonzero(np.asarray(rows.weight))) + priors
     if isinstance(loss, ResidualLoss) and config.regularization.l2 == 0 and count < free:
-        told = f"{count - priors} rows" + (f" and {priors} prior{'' if priors == 1 else 's'}" if priors else "")
+        told = counted(count - priors, "row") + (f" and {counted(priors, 'prior')}" if priors else "")
         raise DataError(Diagnostic(
             code="E322",
-            message=f"{told} cannot determine {free} free parameters",
+            message=f"{told} cannot determine {counted(free, 'free parameter')}",
             file=table.file,
             help="give more rows, hold parameters with `fixed: true`, or add `regularization: {l2: ...}`",
         ))  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from fitkit.backend import jax
 from fitkit.config import Config, Roles
 from fitkit.errors import DataError, Diagnostic
 from fitkit.expressions import Expression, TextComparison, to_numpy
+from fitkit.expressions.tree import Name
 from fitkit.losses import Loss
 from fitkit.models import FormulaModel, Model
 from fitkit.problem import RowData
@@ -85,16 +87,11 @@ def _target(model: Model, table: Table) -> Vector:
     bad = np.flatnonzero(~np.isfinite(target))
     if len(bad):
         row = int(bad[0])
-        where, line, column = table.place(row, names[0]) if names else (table.file, None, None)
         values = ", ".join(f"{name} = {environment[name][row]:g}" for name in names)
-        raise DataError(Diagnostic(
-            code="E320",
-            message=f"`{left.source}` is not a finite number in {len(bad)} of {len(target)} rows, first with {values}",
-            file=where,
-            line=line,
-            column=column,
-            help="leave such rows out with `data.where`, or change the left side of the formula",
-        ))  # fmt: skip
+        shown = left.source.strip()
+        message = f"`{shown}` is not a finite number in {len(bad)} of {len(target)} rows, first with {values}"
+        way_out = "leave such rows out with `data.where`, or change the left side of the formula"
+        raise DataError(_told_at(table, row, names[0] if names else None, "E320", message, way_out))
     return target
 
 
@@ -109,12 +106,16 @@ def _check_target(loss: Loss, target: Vector, table: Table, model: Model) -> Non
     if len(bad) == 0:
         return
     name = model.target_used
-    file, line, column = (table.file, None, None) if name is None else table.place(int(bad[0]), name)
-    raise DataError(Diagnostic(
-        code="E321",
-        message=f"the {loss.kind} loss takes {rule.words}, but the target is {target[bad[0]]:g} ({len(bad)} such rows)",
-        file=file,
-        line=line,
-        column=column,
-        help="choose another loss, or leave such rows out with `data.where`",
-    ))  # fmt: skip
+    if isinstance(model, FormulaModel) and isinstance(model.formula.target.root, Name):
+        name = model.formula.target.root.name
+    more = f" ({len(bad)} such rows)" if len(bad) > 1 else ""
+    message = f"the {loss.kind} loss takes {rule.words}, but the target is {target[bad[0]]:g}{more}"
+    way_out = "choose another loss, or leave such rows out with `data.where`"
+    raise DataError(_told_at(table, int(bad[0]), name, "E321", message, way_out))
+
+
+def _told_at(table: Table, row: int, column: str | None, code: str, message: str, way_out: str) -> Diagnostic:
+    """Return a mistake at an entry of the table, or of the table where no single column is at fault."""
+    if column is None:
+        return Diagnostic(code=code, message=message, file=table.file, help=way_out)
+    return replace(table.diagnostics(column, [row], code, str, lambda _: way_out)[0], message=message)
