@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -73,10 +74,14 @@ def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
         message = f"{name} must be {words} {context[bound]:g}, not {described(value)}"
         return tree.diagnostic(path, "E109", message, value=True)
     what = context["what"] if kind == "wrong_type" else _TYPES.get(kind)
+    if kind == "dict_type" and len(path) == 2 and path[0] == "parameters":
+        what = "a number or a map"
     message = f"{name} must be {what}, not {described(value)}" if what else f"{name}: {error['msg']}"
-    quoted = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
+    hint = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
+    if path[-1] in {"min", "max"} and isinstance(value, float) and math.isinf(value):
+        hint = f"leave `{path[-1]}` out where there is no bound"
     return tree.diagnostic(
-        path, "E108", message.replace(", not empty", ", and is empty"), quoted, value=value is not None
+        path, "E108", message.replace(", not empty", ", and is empty"), hint, value=value is not None
     )
 
 
@@ -129,7 +134,7 @@ def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree)
         )
         return tree.diagnostic(path, "E108", message, one_of(kinds), value=value is not None)
     if "kind" not in value:
-        return tree.diagnostic(path, "E105", f"`{section}` needs `kind`", one_of(kinds))
+        return _without_kind(str(section), value, tree)
     kind = value["kind"]
     if not isinstance(kind, str):
         message = f"`kind` must be a word, not {described(kind)}".replace(", not empty", ", and is empty")
@@ -138,6 +143,27 @@ def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree)
     return tree.diagnostic(
         (section, "kind"), "E107", f"unknown {section} {described(kind)}", guess or one_of(kinds), value=True
     )
+
+
+def _without_kind(section: str, value: Mapping[str, Any], tree: Tree) -> Diagnostic:
+    """Return that a map needs `kind`, with the kinds that have the keys in it, or the key that none has."""
+    choices = {kind_name(cls): keys(cls) for cls in SECTIONS[section]}
+    value = {key: entry for key, entry in value.items() if not tree.broken((section, key))}
+    message = f"`{section}` needs `kind`"
+    strange = next((key for key in value if not any(key in own for own in choices.values())), None)
+    if strange is not None:
+        every = {key for own in choices.values() for key in own}
+        message = f"unknown key `{strange}` for {section}, which has no `kind` either"
+        guess = did_you_mean(strange, every)
+        return tree.diagnostic((section, strange), "E104", message, guess or one_of(choices))
+    fitting = [kind for kind, own in choices.items() if set(value) <= set(own)] if value else []
+    if not fitting:
+        return tree.diagnostic((section,), "E105", message, one_of(choices))
+    given, owners = " and ".join(f"`{key}`" for key in value), " and ".join(f"`{kind}`" for kind in fitting)
+    on_command_line = tree.entry((section, next(iter(value)))).place.text.shown.startswith("--set")
+    write = f"--set {section}.kind={fitting[-1]}" if on_command_line else f"kind: {fitting[-1]}"
+    way_out = f"{given} {'is a key' if len(value) == 1 else 'are keys'} of {owners}: add `{write}`"
+    return tree.diagnostic((section,), "E105", message, way_out)
 
 
 def _example(key: str) -> str | None:

@@ -51,6 +51,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
         *batch_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
+    problems += _one_standard_input(sections, path, stdin)
     if problems:
         raise ConfigError(*_in_order([*problems, *_names(sections, path)], path))
     return _source(sections, path)
@@ -72,6 +73,8 @@ def _names(sections: Sections, path: str) -> list[Diagnostic]:
     complete = tree.given("minimize") != (tree.given("data") and tree.given("model"))
     if not complete or {"data", "model", "definitions", "minimize"} & sections.failed or tree.broken(("parameters",)):
         return []
+    if "<<" in sections.names("parameters"):
+        return []  # a merge key was refused, and with it parameters that are used
     known = {name: sections.parameters.get(name, Parameter(start=0.0)) for name in sections.names("parameters")}
     values = {**sections.values, "parameters": known}
     if "where" in sections.failed:
@@ -85,6 +88,16 @@ def _names(sections: Sections, path: str) -> list[Diagnostic]:
     except DataError:
         return []  # told once the config is right
     return []
+
+
+def _one_standard_input(sections: Sections, path: str, stdin: TextIO | None) -> list[Diagnostic]:
+    """Refuse a table on standard input, from which the config was read to its end."""
+    data = sections.get("data")
+    if path != "-" or stdin is not None or data is None or data.path != "-":
+        return []
+    message = "the config itself came from standard input, so the table cannot"
+    way_out = "write the config to a file, or name a file in `data`"
+    return [sections.tree.diagnostic(("data", "path"), "E111", message, way_out, value=True)]
 
 
 def _name(sections: Sections) -> list[Diagnostic]:

@@ -195,6 +195,7 @@ def _formula(search: _Search, formula: Expression, path: Path, roles: frozenset[
             search.inputs.add(name)
         elif name != "pi":
             guess = did_you_mean(name, (*(search.columns or ()), *search.known))
+            guess = _columns_help(name, search) if "column_1" in (search.columns or ()) and guess is None else guess
             message = f"`{name}` is neither a column nor a parameter"
             _mistake(search, path, name, "E120", message, guess or f"add it: `parameters: {{{name}: 1}}`")
 
@@ -217,6 +218,14 @@ def _column(search: _Search, name: str, path: Path, why: str, into: set[str]) ->
 
 def _columns_help(name: str, search: _Search) -> str | None:
     columns = search.columns or ()
+    data = search.source.config.data
+    if (
+        data is not None
+        and data.columns is None
+        and (data.path or "").lower().endswith(".npy")
+        and "column_1" in columns
+    ):
+        return "the columns of the array have no names: list them, `columns: [x, y]`"
     return did_you_mean(name, columns) or (
         one_of(columns[:20]).replace("one of", "the columns are") if columns else None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence as List
 from typing import final
 
@@ -91,6 +92,10 @@ class _Setting:
             raise ConfigError(place.diagnostic("E115", message))
         entries = node.entries if isinstance(node, Mapping) else {}
         below = entries.get(key)
+        if below is None and (entry := re.fullmatch(r"(.+)\[(\d+)\]", key)):
+            message = f"there is no key `{key}`"
+            way_out = f"an entry of a list is written `{entry[1]}.{entry[2]}`, and entries count from 0"
+            raise ConfigError(place.diagnostic("E115", message, way_out))
         value = self._put(below.node if below is not None else None, depth + 1)
         kept = below.place if below is not None and depth + 1 < len(self._keys) else place
         return Mapping(node.place if isinstance(node, Mapping) else place, {**entries, key: Entry(kept, value)})

@@ -55,7 +55,7 @@ class Sections:
 def read_sections(tree: Tree) -> Sections:
     """Validate every section; definitions come first, because formulas use them."""
     sections = Sections(tree)
-    unknown = (key for key in tree.root.entries if key not in _SECTIONS)
+    unknown = (key for key in tree.root.entries if key not in _SECTIONS and not tree.broken((key,)))
     sections.problems += [unknown_key((key,), tree) for key in islice(unknown, MOST_TOLD)]
     _read_definitions(sections)
     _read_parameters(sections)
@@ -100,6 +100,8 @@ def _named(section: str, sections: Sections) -> Iterable[str]:
         return ()
     names = []
     for name in node.entries:
+        if name == "<<" and tree.broken((section, name)):
+            continue
         reason = check_name(name)
         if reason is None or tree.given(section, name):
             names.append(name)
@@ -130,8 +132,10 @@ def _read_definitions(sections: Sections) -> None:
         if value is _FAILED:
             sections.failed.add("definitions")
             continue
-        for other in sorted(value.names & {name, *later}):
-            message = f"`{name}` uses `{other}`, which is {'itself' if other == name else 'defined below it'}"
+        above = set[str]().union(*(sections.definitions[key].names for key, _ in value.definitions))
+        for other in sorted((value.names - above) & {name, *later}):
+            sections.failed.add("definitions")
+            message = f"`{name}` uses {'itself' if other == name else f'`{other}`, which is defined below it'}"
             way_out = "a definition may use those above it"
             sections.problems.append(tree.word_diagnostic(path, other, "E113", message, way_out))
         sections.definitions[name] = value

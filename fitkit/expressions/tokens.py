@@ -177,6 +177,8 @@ def _refuse(text: str, offset: int, piece: str) -> NoReturn:
             code=LITERAL,
         )
     help_line = _HELP.get(piece)
+    if piece == ":" and re.search(r"(?<!\w)lambda\s+[A-Za-z_][\w, ]*$", text[max(0, offset - 200) : offset]):
+        help_line = "an expression defines no functions; a named part goes under `definitions`"
     if piece == "=" and re.search(r"[(,]\s*[A-Za-z_][A-Za-z0-9_]*\s*$", text[max(0, offset - 200) : offset]):
         help_line = "arguments are given by position, without their names; use `==` to compare"
     elif help_line is None and len(piece) > 1 and piece.endswith("="):

@@ -178,6 +178,7 @@ class _Builder:
             self.problems.append(
                 node.place.diagnostic("E103", "merge keys are not allowed", "use `extends: base.yaml`")
             )
+            frame.entries[name] = Entry(node.place, Broken(node.place))
         elif name in frame.entries:
             first = frame.entries[name].place.line
             message = f"duplicate key `{name}`, on line {node.place.line} and before that on line {first}"
