@@ -10,7 +10,7 @@ import lmfit  # type: ignore[import-untyped]  # it comes without types
 import numpy as np
 import pytest
 from command import fitkit, written
-from fitting import Fit, column, fit
+from fitting import ROOT, Fit, column, fit
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
@@ -226,3 +226,16 @@ def test_losses_without_a_likelihood_are_refused(tmp_path: Any, lines: str, code
     assert done.code == 2
     assert f"[{code}]" in done.err + done.out
     assert word in done.err + done.out
+
+
+def test_a_refit_that_went_astray_is_tried_again_from_a_better_start() -> None:
+    """At the distance that the curvature foretells the refit of Rat43's b2 leaves for a plateau; the profile goes on."""
+    found = fit("nist/Rat43.yaml", "uncertainty.kind=profile")
+    table = np.loadtxt(ROOT / "datasets" / "nist" / "Rat43.csv", delimiter=",", skiprows=1)
+    model = lmfit.Model(lambda x, b1, b2, b3, b4: b1 / (1 + np.exp(b2 - b3 * x)) ** (1 / b4))
+    start = {name: parameter.value for name, parameter in found.result.parameters.items()}
+    best = model.fit(table[:, 1], x=table[:, 0], **start, fit_kws={"xtol": 1e-12, "ftol": 1e-12})
+    oracle = lmfit.conf_interval(best, best, p_names=["b2"], sigmas=[0.95])["b2"]
+    assert found.result.parameters["b2"].interval == pytest.approx((oracle[0][1], oracle[2][1]), rel=1e-4)
+    assert found.result.uncertainty is not None
+    assert found.result.uncertainty.status == "accurate"

@@ -26,7 +26,7 @@ OFFSET = 1e-10
 """A sum of squares has converged when a step would remove at most this share of it: 1e-5 of the residual's length."""
 SHORT = 1e-9
 """A lane has converged when a step moves no parameter by more than this share of itself."""
-LIGHT_DAMPING = 1e-2
+LIGHT_DAMPING = 1e-10
 """The most damping of a step that counts as evidence: a heavy one makes any step short."""
 FORGETTING = 0.64
 """D² follows falling diagonals by this factor a step."""

@@ -8,12 +8,13 @@ begins where the last refit of its side points to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
 from fitkit.batched import Lanes, solve
 from fitkit.evidence import Evidence
 from fitkit.problem import Problem
+from fitkit.uncertainty.crossing import Ending, Side
 from fitkit.uncertainty.deviance import Deviance
 
 if TYPE_CHECKING:
@@ -23,79 +24,11 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
-CLOSE_ENOUGH = 1e-7
-"""Relative distance of tau from its bound at which a crossing is found: it has as many right digits, beside its width."""
 MOST_ROUNDS = 60
 FARTHEST = 1e4
 """A profile that is still below its bound at so many times the width that the curvature foretells never reaches it."""
 LOWER = 1e-3
 """A deviance below minus this is a lower minimum, and not rounding."""
-
-Ending = Literal["crossed", "bound", "endless", "unsure"]
-
-
-@final
-@dataclass
-class _Side:
-    """The search for a crossing on one side of one parameter; distances are from the minimum."""
-
-    parameter: int
-    sign: int
-    room: float
-    """The distance of the bound."""
-    next: float
-    """The distance to look at next."""
-    farthest: float
-    point: Vector
-    """Theta of the last refit, at distance `at`; before the first, where the curvature foretells it."""
-    at: float
-    below: tuple[float, float] = (0.0, 0.0)
-    """The largest distance known to be inside, and tau there."""
-    above: tuple[float, float] | None = None
-    ending: Ending | None = None
-    end: float = 0.0
-    widths: list[float] = field(default_factory=list)
-
-    def look(self, tau: float, bound: float, point: Vector, *, converged: bool) -> None:
-        """Take in the root of the deviance at `next`, and settle where to look then."""
-        distance = self.next
-        if tau == tau and tau < float("inf"):
-            self.point, self.at = point, distance
-        if abs(tau - bound) <= CLOSE_ENOUGH * bound:
-            self.ending, self.end = "crossed" if converged else "unsure", distance
-        elif tau < bound:
-            self.below = (distance, tau)
-            if self.above is None:
-                self._reach(bound)
-        else:
-            self.above = (distance, tau if tau == tau else float("inf"))
-        if self.ending is None and self.above is not None:
-            self._narrow(bound, self.above)
-
-    def _reach(self, bound: float) -> None:
-        """Go further: the bound was not crossed yet."""
-        distance, tau = self.below
-        if distance >= self.room:
-            self.ending = "bound"
-        elif distance >= self.farthest:
-            self.ending = "endless"
-        else:
-            stretch = bound / tau if tau > 0 else 4.0
-            self.next = min(self.room, distance * min(4.0, max(1.05, 1.02 * stretch)))
-
-    def _narrow(self, bound: float, above: tuple[float, float]) -> None:
-        """Look between inside and outside: by a secant, or in the middle where secants shrink the bracket too slowly."""
-        (low, inside), (high, outside) = self.below, above
-        self.widths.append(high - low)
-        if high - low <= 1e-10 * high:  # the objective jumps, as at the edge of where it is finite
-            self.ending, self.end = "crossed", low
-            return
-        slow = len(self.widths) > 3 and self.widths[-1] > 0.5 * self.widths[-4]
-        if outside == float("inf") or slow:
-            self.next = (low + high) / 2
-            self.widths.clear()
-        else:
-            self.next = low + (high - low) * (bound - inside) / (outside - inside)
 
 
 @final
@@ -161,7 +94,7 @@ def profile(
 
 def _sides(
     problem: Problem, theta: Vector, evidence: Evidence, deviance: Deviance, bound: float, wanted: tuple[int, ...]
-) -> list[_Side]:
+) -> list[Side]:
     """Return both sides of each wanted parameter, with the distance that the curvature foretells to be looked at first."""
     import numpy as np
 
@@ -172,7 +105,7 @@ def _sides(
         error = float(errors[parameter])
         size = bound * error if error == error else max(abs(float(theta[parameter])), 1.0)
         for sign, room in ((-1, theta[parameter] - lower[parameter]), (1, upper[parameter] - theta[parameter])):
-            sides.append(_Side(
+            sides.append(Side(
                 parameter=parameter,
                 sign=sign,
                 room=float(room),
@@ -216,14 +149,14 @@ def _foretold(evidence: Evidence, deviance: Deviance) -> tuple[Vector, Matrix]:
     return errors, companions
 
 
-def _start(side: _Side, theta: Vector) -> Vector:
+def _start(side: Side, theta: Vector) -> Vector:
     """Return where the refit begins: on the line from the minimum through the last refit of this side."""
     point = theta + (side.point - theta) * (side.next / side.at)
     point[side.parameter] = theta[side.parameter] + side.sign * side.next
     return point
 
 
-def _estimate(theta: Vector, sides: list[_Side], lowest: float | None) -> ProfileEstimate:
+def _estimate(theta: Vector, sides: list[Side], lowest: float | None) -> ProfileEstimate:
     import numpy as np
 
     ends = {-1: np.full(len(theta), np.nan), 1: np.full(len(theta), np.nan)}
