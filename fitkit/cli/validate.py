@@ -60,13 +60,13 @@ def _check_rows(source: ConfigSource) -> None:
     Raises:
         DataError: an entry is not what the fit needs.
     """
-    from fitkit.config import check_names
-    from fitkit.readers import read_table, row_weights, standard_errors
+    from fitkit.config import check_names, table_of
+    from fitkit.readers import row_weights, standard_errors
 
     data, model = source.config.data, source.config.model
     if data is None or model is None:
         return
-    table = read_table(data, source.base, lambda names: check_names(source, names).table_columns, source.where)
+    table = table_of(source, lambda names: check_names(source, names).table_columns)
     computed = {*(model.inputs_used or ()), model.target_used}
     for part in (getattr(model, "formula", None), getattr(source.config.loss, "expression", None)):
         computed |= _names(part)

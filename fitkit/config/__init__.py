@@ -23,8 +23,11 @@ component is written down here twice.
 | E115 | `--set` |
 | E120 | a name that is neither a column nor a parameter |
 | E121 | a name that is both |
-| E122 | a parameter where only columns can stand, or the reverse |
+| E122 | a parameter where only columns can stand, or the reverse, or a formula that lacks what it is about |
 | E160 | the file of a python model |
+| E161 | what a python model returns |
+| E162 | a python model that fails, or cannot be differentiated |
+| E163 | a python model without `--allow-python` |
 | E2xx | a formula (`fitkit.expressions`) |
 | E3xx | the data (`fitkit.readers`); E308: a column that `data` or the model names and the table lacks |
 """
@@ -38,6 +41,7 @@ from fitkit.config.load import load
 from fitkit.config.names import Roles, check_names
 from fitkit.config.resolved import plain_values, resolved
 from fitkit.config.source import ConfigSource
+from fitkit.config.tables import table_of
 from fitkit.config.validate import validate
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
     "load",
     "plain_values",
     "resolved",
+    "table_of",
     "validate",
 ]
 

@@ -20,10 +20,10 @@ from fitkit.config.parameter_rules import parameter_rules
 from fitkit.config.reading_rules import reading_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
+from fitkit.config.tables import header_of
 from fitkit.config.tree import MOST_TOLD, Tree
 from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.parameters import Parameter
-from fitkit.readers import read_header
 
 _UNFIT_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{0,2}$|^[ -]|.{101}", re.DOTALL)
 
@@ -80,9 +80,8 @@ def _names(sections: Sections, path: str) -> list[Diagnostic]:
     if "where" in sections.failed:
         values["data"] = replace(values["data"], where=None)
     source = _source(replace(sections, values=values), path)
-    data = source.config.data
     try:
-        check_names(source, read_header(data, source.base) if data is not None else None)
+        check_names(source, header_of(source))
     except ConfigError as error:
         return list(error.diagnostics)
     except DataError:

@@ -8,7 +8,7 @@ from typing import TextIO
 from fitkit.config.load import load
 from fitkit.config.names import Roles, check_names
 from fitkit.config.source import ConfigSource
-from fitkit.readers import read_header
+from fitkit.config.tables import header_of
 
 
 def validate(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) -> tuple[ConfigSource, Roles]:
@@ -22,6 +22,4 @@ def validate(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = No
         DataError: the table is not there, or lacks a column that the config names.
     """
     source = load(path, overrides, stdin)
-    data = source.config.data
-    columns = read_header(data, source.base) if data is not None else None
-    return source, check_names(source, columns)
+    return source, check_names(source, header_of(source))

@@ -5,29 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 
 from fitkit.errors import DataError, Diagnostic
 from fitkit.readers.columns import Column, NumberColumn, WrittenColumn, shortest
-from fitkit.readers.contents import MOST_TOLD, Contents
+from fitkit.readers.contents import MOST_TOLD, Contents, nowhere
 from fitkit.readers.data import Data
+from fitkit.readers.header import told_at
 from fitkit.readers.names import short_names
+from fitkit.readers.records import Place
 
 SHOWN: Final = "<values>"
 
 
-def inline_names(data: Data) -> tuple[str, ...]:
+@final
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Where a table that stands in a config was written: the file, the whole, and the entry of a column in a row from 0."""
+
+    file: str
+    whole: Callable[[], Place]
+    entry: Callable[[str, int], Place]
+
+
+def inline_names(data: Data, written: Written | None = None) -> tuple[str, ...]:
     """Return the short names of the columns in `values`.
 
     Raises:
         DataError: there are none, or `columns` renames what is not there.
     """
     if not data.values:
-        raise _fault("`values` is empty", "a table has at least one column, as in `values: {x: [1, 2], y: [3, 4]}`")
-    return short_names(tuple(data.values), data, SHOWN)
+        raise _fault(
+            "`values` is empty", "a table has at least one column, as in `values: {x: [1, 2], y: [3, 4]}`", written
+        )
+    return short_names(tuple(data.values), data, SHOWN if written is None else written.file)
 
 
-def read_inline(data: Data, needed: Callable[[tuple[str, ...]], Collection[str]]) -> Contents:
+def read_inline(
+    data: Data, needed: Callable[[tuple[str, ...]], Collection[str]], written: Written | None = None
+) -> Contents:
     """Return the table that stands in the config.
 
     Raises:
@@ -35,18 +52,20 @@ def read_inline(data: Data, needed: Callable[[tuple[str, ...]], Collection[str]]
     """
     import numpy as np
 
-    names = inline_names(data)
+    names = inline_names(data, written)
     values = data.values or {}
     lengths = {name: len(entries) for name, entries in values.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
         raise _fault(
-            f"the columns in `values` have different lengths: {told}", "give every column one entry for each row"
+            f"the columns in `values` have different lengths: {told}",
+            "give every column one entry for each row",
+            written,
         )
     faults = [
-        _fault(f"entry {index + 1} of `{name}` is {_kind(entry)}", "an entry is a number, a text or null").diagnostics[
-            0
-        ]
+        _fault(
+            f"entry {index + 1} of `{name}` is {_kind(entry)}", "an entry is a number, a text or null", written
+        ).diagnostics[0]
         for name, entries in values.items()
         for index, entry in enumerate(entries)
         if not _is_entry(entry)
@@ -63,7 +82,15 @@ def read_inline(data: Data, needed: Callable[[tuple[str, ...]], Collection[str]]
         else:
             columns[name] = NumberColumn(np.array([_double(entry) for entry in entries], dtype=np.float64))
     length = next(iter(lengths.values()))
-    return Contents(file=SHOWN, names=names, columns=columns, length=length, sha256=_hash(values))
+    own = tuple(values)
+    return Contents(
+        file=SHOWN if written is None else written.file,
+        names=names,
+        columns=columns,
+        length=length,
+        sha256=_hash(values),
+        places=nowhere if written is None else lambda rows, index: [written.entry(own[index], row) for row in rows],
+    )
 
 
 def _is_entry(entry: object) -> bool:
@@ -96,6 +123,8 @@ def _hash(values: dict[str, list[float | str | None]]) -> str:
     return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
 
 
-def _fault(message: str, hint: str) -> DataError:
+def _fault(message: str, hint: str, written: Written | None) -> DataError:
     """Return an error in the values."""
-    return DataError(Diagnostic(code="E316", message=message, file=SHOWN, help=hint))
+    if written is None:
+        return DataError(Diagnostic(code="E316", message=message, file=SHOWN, help=hint))
+    return DataError(told_at(written.whole(), written.file, "E316", message, hint))

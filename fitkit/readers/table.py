@@ -10,7 +10,7 @@ from fitkit.errors import DataError, Diagnostic
 from fitkit.readers.contents import Contents
 from fitkit.readers.data import Data
 from fitkit.readers.header import read_text_header
-from fitkit.readers.inline import inline_names, read_inline
+from fitkit.readers.inline import SHOWN, Written, inline_names, read_inline
 from fitkit.readers.names import missing_column
 from fitkit.readers.records import dialect_of
 from fitkit.readers.source import TEXT_FORMATS, Source, locate
@@ -31,7 +31,8 @@ class Table:
     """The rows that a fit uses, with the columns that it uses; each entry knows where it came from.
 
     Attributes:
-        file: the file's name as users see it, `-` for standard input, `<values>` for a table in the config.
+        file: the file's name as users see it, `-` for standard input; for a table in a config the config's, or
+            `<values>` where that is unknown.
         names: all short names, in file order.
         dropped: rows left out for a missing entry.
         sha256: of the file's bytes, or of the values.
@@ -94,7 +95,7 @@ class Table:
         return np.ones(len(self), dtype=np.bool_)
 
 
-def read_header(data: Data, base: Path) -> tuple[str, ...] | None:
+def read_header(data: Data, base: Path, written: Written | None = None) -> tuple[str, ...] | None:
     """Return the short names of the columns without reading the rest, and without numpy or polars.
 
     None for formats without a text header, and for standard input, which can be read only once.
@@ -104,7 +105,7 @@ def read_header(data: Data, base: Path) -> tuple[str, ...] | None:
     """
     _check_given(data)
     if data.path is None:
-        return inline_names(data)
+        return inline_names(data, written)
     if data.path == "-":
         return None
     source = locate(data.path, base, None)
@@ -122,6 +123,7 @@ def read_table(
     used: Used | None = None,
     where: Expression | None = None,
     stdin: BinaryIO | None = None,
+    written: Written | None = None,
 ) -> Table:
     """Read the rows and columns that a fit uses.
 
@@ -132,6 +134,7 @@ def read_table(
             `weights` and `where` are added. Other columns may hold anything and are not kept.
         where: the parsed condition of the same name; its columns, and `pi`.
         stdin: what `path: "-"` reads; standard input by default.
+        written: where `values` stand in the config, for mistakes in them.
 
     Raises:
         DataError: anything at all is wrong with the table; with file, line, column and a way out.
@@ -151,8 +154,8 @@ def read_table(
 
     asked: set[str] = set()
     source = None if data.path is None else locate(data.path, base, stdin)
-    shown = "<values>" if source is None else source.shown
-    contents = read_inline(data, needed) if source is None else _read(source, data, needed)
+    shown = source.shown if source is not None else SHOWN if written is None else written.file
+    contents = read_inline(data, needed, written) if source is None else _read(source, data, needed)
     if contents.length == 0:
         raise DataError(
             Diagnostic(code="E304", message="the table has no rows", file=shown, help="a table has at least one row")

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
-from fitkit.config import Config, ConfigSource, Roles, check_names
+from fitkit.config import Config, ConfigSource, Roles, check_names, table_of
 from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.poisson import Poisson
 from fitkit.models import FormulaModel, Model, PythonModel
 from fitkit.parameters import Layout, Parameter, order_ties
 from fitkit.problem import Problem, RowData, register_pytrees
-from fitkit.readers import Table, read_table
+from fitkit.readers import Table
 from fitkit.run.numbers import counted
 from fitkit.run.python_trial import try_python
 from fitkit.run.rows import read_rows
@@ -86,16 +86,13 @@ def _registered(assembled: Assembled) -> Assembled:
 
 def _read(source: ConfigSource, stdin: BinaryIO | None) -> tuple[Table, Roles]:
     """Read the columns in use; which those are is known once the names of all columns are."""
-    data = source.config.data
-    if data is None:
-        raise AssertionError("a pure objective has no table")
     found: list[Roles] = []
 
     def used(names: tuple[str, ...]) -> tuple[str, ...]:
         found.append(check_names(source, names))
         return found[-1].table_columns
 
-    table = read_table(data, source.base, used, source.where, stdin)
+    table = table_of(source, used, stdin)
     return table, found[-1]
 
 
