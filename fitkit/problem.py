@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any, final, get_type_hints
+from typing import Any, NamedTuple, final, get_type_hints
 
 from fitkit.backend import jax, jnp
 from fitkit.component import Component
 from fitkit.expressions import Expression, TextComparison, to_jax
-from fitkit.losses import LOSSES, Fitted, Loss, ResidualLoss
+from fitkit.losses import LOSSES, Fitted, KinkedLoss, Loss, ResidualLoss
+from fitkit.losses.base import rounded_root
 from fitkit.models import MODELS, Model
 from fitkit.parameters import Layout, Prior
 from fitkit.regularization import Regularization
@@ -81,6 +82,15 @@ def weighted_mean(costs: Rows, weight: Rows, total: Scalar) -> Scalar:
     return jnp.sum(jnp.where(weight > 0, weight * costs, 0.0)) / total
 
 
+class Smoothing(NamedTuple):
+    """Half widths to which the kinks of an objective are rounded: |u| becomes sqrt(u² + width²) - width."""
+
+    distances: Scalar
+    """Of the rows' distances."""
+    weights: Scalar
+    """Of the parameters under an l1 penalty."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -100,6 +110,8 @@ class Problem:
     regularization: Regularization = Regularization()  # noqa: RUF009 - frozen
     priors: Mapping[str, Prior] = field(default_factory=dict)
     """Of parameters that are free or tied, by name."""
+    smoothing: Smoothing | None = None
+    """How far kinks are rounded; None for the objective itself."""
 
     # -- names and numbers ------------------------------------------------------------------------------------------------
 
@@ -121,7 +133,16 @@ class Problem:
     @property
     def least_squares(self) -> bool:
         """Whether the objective is a sum of squares that `row_residuals` and `penalty_residuals` give."""
-        return isinstance(self.loss, ResidualLoss) and self.regularization.l1 == 0
+        rounded = self.smoothing is not None
+        squares = isinstance(self.loss, ResidualLoss) or (rounded and isinstance(self.loss, KinkedLoss))
+        return squares and (rounded or self.regularization.l1 == 0)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the objective has no kinks that are known."""
+        if self.smoothing is not None:
+            return True
+        return (self.loss is None or self.loss.smooth) and self.regularization.l1 == 0
 
     # -- rows -------------------------------------------------------------------------------------------------------------
 
@@ -144,7 +165,10 @@ class Problem:
 
     def row_costs(self, theta: Theta, rows: RowData) -> Rows:
         """Return the loss of each row, shape (rows,)."""
-        return self._loss().cost(self.fitted(theta, rows))
+        loss, fitted = self._loss(), self.fitted(theta, rows)
+        if self.smoothing is not None and isinstance(loss, KinkedLoss):
+            return loss.smoothed_residual(fitted, self.smoothing.distances) ** 2
+        return loss.cost(fitted)
 
     def row_residuals(self, theta: Theta, rows: RowData) -> Rows:
         """Return residuals r_i sqrt(w_i / sum w), shape (rows,), whose squares sum to the rows' part of the objective."""
@@ -152,15 +176,24 @@ class Problem:
 
     def residuals_and_predictions(self, theta: Theta, rows: RowData) -> tuple[Rows, Rows]:
         """Return the residuals, and the predictions on the scale of the target, shape (rows,) each."""
-        loss = self._loss()
-        if not isinstance(loss, ResidualLoss):
+        loss, fitted = self._loss(), self.fitted(theta, rows)
+        if isinstance(loss, ResidualLoss):
+            each = loss.residual(fitted)
+        elif isinstance(loss, KinkedLoss) and self.smoothing is not None:
+            each = loss.smoothed_residual(fitted, self.smoothing.distances)
+        else:
             raise TypeError(f"{loss.kind} has no residuals")
-        fitted = self.fitted(theta, rows)
         scale = jnp.sqrt(rows.weight / self.total_weight)
-        residuals = jnp.where(rows.weight > 0, scale * loss.residual(fitted), 0.0)
+        residuals = jnp.where(rows.weight > 0, scale * each, 0.0)
         return residuals, loss.mean(fitted.prediction)
 
     # -- penalties and the objective --------------------------------------------------------------------------------------
+
+    def weights(self, theta: Theta) -> Rows:
+        """Return the penalized parameters, shape (penalized,)."""
+        values = self.values(theta)
+        found = [values[name] for name in self.penalized]
+        return jnp.stack(found) if found else jnp.zeros(0, theta.dtype)
 
     def deviations(self, theta: Theta) -> Rows:
         """Return z = (value - mean) / sigma for each prior, shape (priors,)."""
@@ -170,11 +203,12 @@ class Problem:
 
     def penalty_residuals(self, theta: Theta) -> Rows:
         """Return the penalties and priors as further residuals, shape (penalized + priors,): sqrt(l2/2) v_j, sqrt(h/n) z_p."""
-        values = self.values(theta)
-        weights = [values[name] for name in self.penalized]
-        shrunk = jnp.stack(weights) if weights else jnp.zeros(0, theta.dtype)
+        shrunk = self.weights(theta)
         scale = jnp.sqrt(self._prior_share / jnp.asarray(self.total_weight))
-        return jnp.concatenate([jnp.sqrt(self.regularization.l2 / 2) * shrunk, scale * self.deviations(theta)])
+        parts = [jnp.sqrt(self.regularization.l2 / 2) * shrunk, scale * self.deviations(theta)]
+        if self.smoothing is not None:
+            parts.append(jnp.sqrt(self.regularization.l1) * rounded_root(shrunk, self.smoothing.weights))
+        return jnp.concatenate(parts)
 
     def smooth_penalties(self, theta: Theta) -> Scalar:
         """Return l2/2 sum_j v_j² + h/n sum_p z_p²."""
@@ -201,8 +235,9 @@ class Problem:
 
     def objective(self, theta: Theta) -> Scalar:
         """Return the whole objective at theta."""
-        values = self.values(theta)
-        absolute = sum((jnp.abs(values[name]) for name in self.penalized), jnp.zeros((), theta.dtype))
+        weights = self.weights(theta)
+        width = None if self.smoothing is None else self.smoothing.weights
+        absolute = jnp.sum(jnp.abs(weights) if width is None else rounded_root(weights, width) ** 2)
         return self.smooth_objective(theta, self.rows, self.total_weight) + self.regularization.l1 * absolute
 
     def with_rows(self, rows: RowData) -> Problem:
@@ -245,7 +280,18 @@ def register_pytrees() -> None:
     components: tuple[type[Component], ...] = (Regularization, Prior, *MODELS, *LOSSES)
     for cls in components:
         register_component(cls)
-    traced = ("held", "lower", "upper", "rows", "total_weight", "model", "loss", "regularization", "priors")
+    traced = (
+        "held",
+        "lower",
+        "upper",
+        "rows",
+        "total_weight",
+        "model",
+        "loss",
+        "regularization",
+        "priors",
+        "smoothing",
+    )
     _register(Problem, traced=traced)
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
 

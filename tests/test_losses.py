@@ -18,7 +18,7 @@ from scipy import optimize, stats
 import fitkit.losses as folder
 from fitkit.backend import jax, jnp
 from fitkit.expressions import parse
-from fitkit.losses import LOSSES, DistanceLoss, Fitted, Loss, ResidualLoss
+from fitkit.losses import LOSSES, DistanceLoss, Fitted, KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
 from fitkit.losses.expression import FormulaCost
@@ -26,6 +26,7 @@ from fitkit.losses.huber import Huber
 from fitkit.losses.mae import MeanAbsoluteError
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.poisson import Poisson
+from fitkit.losses.quantile import Quantile
 from fitkit.losses.residual import FormulaResidual
 from fitkit.losses.soft_l1 import SoftL1
 
@@ -34,6 +35,7 @@ Array = NDArray[np.float64]
 GIVEN: dict[type[Loss], tuple[Loss, ...]] = {
     MeanSquaredError: (MeanSquaredError(),),
     MeanAbsoluteError: (MeanAbsoluteError(),),
+    Quantile: (Quantile(), Quantile(quantile=0.2)),
     Huber: (Huber(), Huber(delta=0.3)),
     SoftL1: (SoftL1(), SoftL1(scale=2.5)),
     Cauchy: (Cauchy(), Cauchy(scale=0.4)),
@@ -51,7 +53,7 @@ def settings(cls: type[Loss]) -> tuple[Loss, ...]:
 
 ALL = [pytest.param(loss, id=f"{loss.kind}-{index}") for cls in LOSSES for index, loss in enumerate(settings(cls))]
 DISTANCES = [p for p in ALL if isinstance(p.values[0], DistanceLoss)]
-PROMISED = MeanSquaredError | MeanAbsoluteError | Huber | SoftL1 | Poisson | BinaryCrossEntropy | FormulaCost
+PROMISED = MeanSquaredError | MeanAbsoluteError | Quantile | Huber | SoftL1 | Poisson | BinaryCrossEntropy | FormulaCost
 CONVEX = [p for p in ALL if isinstance(p.values[0], PROMISED)]
 RESIDUALS = [p for p in ALL if isinstance(p.values[0], ResidualLoss)]
 DISTANCE = np.concatenate([-np.logspace(3, -9, 25), [0.0], np.logspace(-9, 3, 25)])
@@ -87,7 +89,7 @@ def subclasses_in_the_folder() -> set[type[Loss]]:
         cls
         for module in modules
         for cls in vars(module).values()
-        if isinstance(cls, type) and issubclass(cls, Loss) and cls not in {Loss, ResidualLoss, DistanceLoss}
+        if isinstance(cls, type) and issubclass(cls, Loss) and cls not in {Loss, ResidualLoss, DistanceLoss, KinkedLoss}
     }
 
 
@@ -170,7 +172,7 @@ def test_derivatives_are_finite_and_right_at_and_near_zero(loss: DistanceLoss, s
     assert math.isfinite(float(jax.grad(residual_slope)(u)))
 
 
-@pytest.mark.parametrize("loss", [*DISTANCES, MeanAbsoluteError()])
+@pytest.mark.parametrize("loss", [*DISTANCES, MeanAbsoluteError(), Quantile(quantile=0.3)])
 def test_sigma_divides_the_distance(loss: Loss) -> None:
     sigma = np.array([0.1, 1.0, 7.0])
     np.testing.assert_allclose(
@@ -213,6 +215,25 @@ def test_torchs_definitions() -> None:
     for loss, expected in cases:
         domain = p > 0 if loss == Poisson(link="identity") else np.ones(5, bool)
         np.testing.assert_allclose(cost(loss, p[domain], t[domain]), expected[domain], rtol=1e-14)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.8])
+def test_the_pinball_loss_is_koenkers(q: float) -> None:
+    """rho(r) = r (q - [r < 0]) of r = target - prediction."""
+    r = np.array([-3.0, -0.1, 0.0, 0.2, 5.0])
+    np.testing.assert_allclose(cost(Quantile(quantile=q), -r, 0.0), r * (q - (r < 0)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", [MeanAbsoluteError(), Quantile(quantile=0.2)])
+def test_a_rounded_kink_nears_the_kink(loss: KinkedLoss) -> None:
+    """a (sqrt(u² + w²) - w) is below a |u| by at most a w, has the slope zero at zero, and a residual that squares to it."""
+    u = np.array([-3.0, -1e-3, 0.0, 1e-3, 5.0])
+    side = np.where(u > 0, *loss.slopes)
+    for width in (1.0, 1e-3, 1e-9):
+        root = np.asarray(loss.smoothed_residual(fitted(u, 0.0), jnp.asarray(width)))
+        np.testing.assert_allclose(root**2, side * u**2 / (np.hypot(u, width) + width), rtol=1e-13)
+        assert (cost(loss, u, 0.0) - root**2 <= side * width * (1 + 1e-9) + 1e-14).all()
+        np.testing.assert_array_equal(np.sign(root), np.sign(u))
 
 
 @pytest.mark.parametrize("link", ["identity", "log"])

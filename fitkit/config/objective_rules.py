@@ -9,13 +9,11 @@ from typing import Any
 from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic
-from fitkit.losses import Loss, ResidualLoss
+from fitkit.losses import KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.expression import FormulaCost
 from fitkit.models import LinearModel, Model
 from fitkit.models.linear import INTERCEPT
-from fitkit.optimizers import Automatic
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.newton import Newton
 from fitkit.optimizers.sgd import StochasticGradientDescent
@@ -133,20 +131,19 @@ def _optimizer(sections: Sections) -> Iterator[Diagnostic]:
         if tree.given("minimize"):
             message = "`lm` minimises sums of squared residuals, and `minimize` is any objective"
             yield tree.diagnostic(path, "E111", message, "use `newton` or `lbfgs`", value=True)
-        elif loss is not None and not isinstance(loss, ResidualLoss):
+        elif loss is not None and not isinstance(loss, ResidualLoss | KinkedLoss):
             message = f"`lm` minimises sums of squared residuals, and the loss `{loss.kind}` is none"
             yield tree.diagnostic(path, "E111", message, "use `newton` or `lbfgs`", value=True)
 
 
 def _not_smooth(sections: Sections) -> Iterator[Diagnostic]:
-    """Refuse what is not smooth under optimizers that need smoothness; the continuation for it comes later."""
+    """Refuse what has kinks under `newton`, which needs second derivatives everywhere."""
     optimizer, loss, penalty = sections.get("optimizer"), sections.get("loss"), sections.get("regularization")
-    if not isinstance(optimizer, LevenbergMarquardt | Newton | LimitedMemoryBFGS | Automatic):
+    if not isinstance(optimizer, Newton):
         return
-    way_out = "use `sgd` or `adam`, or wait for a later version"
-    if isinstance(loss, Loss) and not loss.smooth:
-        message = f"loss `{loss.kind}` with optimizer `{optimizer.kind}` is not available yet"
-        yield sections.tree.diagnostic(("loss", "kind"), "E110", message, way_out, value=True)
-    if penalty is not None and penalty.l1 > 0:
-        message = f"`l1` with optimizer `{optimizer.kind}` is not available yet"
-        yield sections.tree.diagnostic(("regularization", "l1"), "E110", message, way_out)
+    way_out = "use `lbfgs` or `lm`, which round kinks less and less, or `auto`"
+    kinked = [f"the loss `{loss.kind}`"] if isinstance(loss, Loss) and not loss.smooth else []
+    kinked += ["the penalty `l1`"] if penalty is not None and penalty.l1 > 0 else []
+    for what in kinked:
+        message = f"`newton` needs a smooth objective, and {what} has kinks"
+        yield sections.tree.diagnostic(("optimizer", "kind"), "E111", message, way_out, value=True)

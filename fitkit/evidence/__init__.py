@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
+from fitkit.evidence.kinks import assess_kinks
 from fitkit.evidence.least_squares import assess_least_squares
 from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
+from fitkit.optimizers.kinks import KINKS_UP_TO
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None) -> Ev
     import numpy as np
 
     seen = np.abs(theta) if largest is None else largest
+    if not problem.smooth:
+        return assess_kinks(problem, theta, seen) if 0 < len(theta) <= KINKS_UP_TO else unknown(len(theta))
     if problem.least_squares:
         return assess_least_squares(problem, theta, seen)
     if 0 < len(theta) <= EXACT_UP_TO:
@@ -38,6 +42,6 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None) -> Ev
 
 def optimality_at(problem: Problem, theta: Vector) -> float:
     """Return the scale-free slope at theta, or NaN where it would cost too much to know."""
-    if problem.regularization.l1 > 0 or (problem.loss is not None and not problem.loss.smooth):
+    if not problem.smooth:
         return float("nan")
     return assess(problem, theta).optimality

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fitkit.losses.base import DistanceLoss, Fitted, Loss, ResidualLoss, TargetRule
+from fitkit.losses.base import DistanceLoss, Fitted, KinkedLoss, Loss, ResidualLoss, TargetRule
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
 from fitkit.losses.expression import FormulaCost
@@ -10,12 +10,14 @@ from fitkit.losses.huber import Huber
 from fitkit.losses.mae import MeanAbsoluteError
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.poisson import Poisson
+from fitkit.losses.quantile import Quantile
 from fitkit.losses.residual import FormulaResidual
 from fitkit.losses.soft_l1 import SoftL1
 
 LOSSES: tuple[type[Loss], ...] = (
     MeanSquaredError,
     MeanAbsoluteError,
+    Quantile,
     Huber,
     SoftL1,
     Cauchy,
@@ -25,4 +27,4 @@ LOSSES: tuple[type[Loss], ...] = (
     FormulaCost,
 )
 
-__all__ = ["LOSSES", "DistanceLoss", "Fitted", "Loss", "ResidualLoss", "TargetRule"]
+__all__ = ["LOSSES", "DistanceLoss", "Fitted", "KinkedLoss", "Loss", "ResidualLoss", "TargetRule"]

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 from fitkit.backend import jnp
 from fitkit.component import Component
-from fitkit.types import Inputs, Rows, Values
+from fitkit.types import Inputs, Rows, Scalar, Values
 
 
 @final
@@ -99,3 +99,42 @@ class DistanceLoss(ResidualLoss):
         # derivatives of the ratio divide by, must not underflow.
         squared = jnp.maximum(distance**2, 1e-100 if distance.dtype == jnp.float64 else 1e-12)
         return distance * jnp.sqrt(self.rho(squared) / squared)
+
+
+class KinkedLoss(Loss):
+    """Abstract: proportional to the distance u = (prediction - target) / sigma on either side of zero, with a kink there."""
+
+    smooth: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def slopes(self) -> tuple[Scalar | float, Scalar | float]:
+        """The slopes of the cost for u above zero and, as a positive number, for u below."""
+
+    @final
+    def distance(self, fitted: Fitted) -> Rows:
+        """Return u, shape (rows,)."""
+        difference = fitted.prediction - fitted.target
+        return difference if fitted.sigma is None else difference / fitted.sigma
+
+    @final
+    def cost(self, fitted: Fitted) -> Rows:
+        """Return up max(u, 0) + down max(-u, 0), shape (rows,); its derivative at zero is the mean of both sides'."""
+        up, down = self.slopes
+        distance = self.distance(fitted)
+        return up * jnp.maximum(distance, 0.0) + down * jnp.maximum(-distance, 0.0)
+
+    @final
+    def smoothed_residual(self, fitted: Fitted, width: Scalar) -> Rows:
+        """Return the signed root of a smooth cost that nears this one as `width` vanishes, shape (rows,).
+
+        The cost is a (sqrt(u² + width²) - width), with a the slope of the side that u is on.
+        """
+        up, down = self.slopes
+        distance = self.distance(fitted)
+        return rounded_root(distance, width) * jnp.sqrt(jnp.where(distance > 0, up, down))
+
+
+def rounded_root(distance: Rows, width: Scalar) -> Rows:
+    """Return the signed root of sqrt(u² + width²) - width, which is |u| with its kink rounded, shape (rows,)."""
+    return distance / jnp.sqrt(jnp.sqrt(distance**2 + width**2) + width)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import Literal, final
 
-from fitkit.backend import jnp
-from fitkit.losses.base import Fitted, Loss
-from fitkit.types import Rows
+from fitkit.losses.base import KinkedLoss
+from fitkit.types import Scalar
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(KinkedLoss):
     """Mean absolute error, |u| (torch's `L1Loss`): fits the median, and is not smooth where a residual is zero."""
 
     kind: Literal["mae"] = "mae"
-    smooth: ClassVar[bool] = False
 
-    def cost(self, fitted: Fitted) -> Rows:
-        """Return |prediction - target|, divided by sigma where there is one; the subgradient at zero is zero."""
-        difference = jnp.abs(fitted.prediction - fitted.target)
-        return difference if fitted.sigma is None else difference / fitted.sigma
+    @property
+    def slopes(self) -> tuple[Scalar | float, Scalar | float]:
+        """One on either side."""
+        return 1.0, 1.0

@@ -13,7 +13,8 @@ from fitkit.component import Component
 class Automatic(Component):
     """The optimizer that suits the problem.
 
-    `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond.
+    `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond and
+    for objectives with kinks.
     """
 
     kind: Literal["auto"] = "auto"

@@ -142,13 +142,18 @@ class LeastSquares:
     @property
     def has_penalties(self) -> bool:
         """Whether regularization or priors add residuals."""
-        return bool(self.problem.priors) or (self.problem.regularization.l2 > 0 and bool(self.problem.penalized))
+        shrinks = self.problem.regularization.l2 > 0 or self._rounds_weights
+        return bool(self.problem.priors) or (shrinks and bool(self.problem.penalized))
+
+    @property
+    def _rounds_weights(self) -> bool:
+        return self.problem.smoothing is not None and self.problem.regularization.l1 > 0
 
     @property
     def has_curved_penalties(self) -> bool:
         """Whether those residuals are not linear in theta."""
         layout = self.problem.layout
-        return self.has_penalties and bool(layout.logarithmic or layout.tied)
+        return self.has_penalties and bool(layout.logarithmic or layout.tied or self._rounds_weights)
 
     def linearize(self, theta: Vector) -> Linearization:
         """Return the linearization at theta, shape (free,)."""
@@ -203,7 +208,8 @@ class LeastSquares:
         """Return S = sum_i r_i Hess r_i, shape (free, free): what Gauss-Newton leaves out of the Hessian.
 
         For few parameters by polarization, so that the program which bends the steps serves here too and nothing new is
-        compiled. Penalties have residuals linear in theta unless a parameter is tied or searched in its logarithm.
+        compiled. Penalties have residuals linear in theta unless a parameter is tied or searched in its logarithm, or l1 is
+        smoothed.
         """
         import numpy as np
 

@@ -14,6 +14,8 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
     """Return the optimizer and, where fitkit chose it, why."""
     if not isinstance(wanted, Automatic):
         return wanted, None
+    if not problem.smooth:
+        return LimitedMemoryBFGS(), "an objective with kinks, which are rounded less and less"
     if problem.least_squares:
         return LevenbergMarquardt(), "a smooth loss of residuals"
     if len(problem.layout.free) <= DENSE_UP_TO:
