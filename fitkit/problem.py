@@ -131,6 +131,11 @@ class Problem:
         return tuple(name for name in self.layout.free if among is None or name in among)
 
     @property
+    def single(self) -> bool:
+        """Whether the numbers are float32."""
+        return str(self.lower.dtype) == "float32"
+
+    @property
     def least_squares(self) -> bool:
         """Whether the objective is a sum of squares that `row_residuals` and `penalty_residuals` give."""
         rounded = self.smoothing is not None

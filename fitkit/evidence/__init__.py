@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["CLOSE", "EXACT_UP_TO", "FLAT_BELOW", "Evidence", "assess", "confirms", "optimality_at"]
 
 
-def assess(problem: Problem, theta: Vector, largest: Vector | None = None) -> Evidence:
+def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start: Vector | None = None) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
     Args:
         problem: the objective.
         theta: the point.
         largest: the largest |theta_j| that the search has seen, the scale of parameters that end at zero, shape (free,).
+        start: where the search began, by which a parameter that lost its effect is told, shape (free,).
     """
     import numpy as np
 
@@ -34,9 +35,9 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None) -> Ev
     if not problem.smooth:
         return assess_kinks(problem, theta, seen) if 0 < len(theta) <= KINKS_UP_TO else unknown(len(theta))
     if problem.least_squares:
-        return assess_least_squares(problem, theta, seen)
+        return assess_least_squares(problem, theta, seen, start)
     if 0 < len(theta) <= EXACT_UP_TO:
-        return assess_smooth(problem, theta, seen)
+        return assess_smooth(problem, theta, seen, start)
     return unknown(len(theta))
 
 

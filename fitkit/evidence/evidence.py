@@ -20,6 +20,8 @@ EXACT_UP_TO = 200
 """Free parameters up to which the exact Hessian is formed."""
 CLOSE = 1e-6
 """A claim of convergence stands if what is left to gain, or to move, is at most this (or 100 gtol, if that is looser)."""
+STEADY = 1e-3
+"""A Newton step longer than this share of a parameter leads somewhere else, however little it gains."""
 NEAR_ZERO = 1e-6
 """A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
 
@@ -42,11 +44,14 @@ class Evidence:
     """Of the Hessian scaled to unit diagonal, over parameters not held at a bound (Gauss-Newton for least squares)."""
     condition: float
     """The condition number of the scaled Jacobian, or the root of that of the scaled Hessian."""
-    minimum: Literal["strict", "flat", "saddle", "unknown"]
+    minimum: Literal["strict", "flat", "kink", "saddle", "unknown"]
+    """A kink is a point that is lower than its neighbours without having curvature."""
     held: Mask
     """Parameters pressed against a bound, shape (free,)."""
     flat: Matrix
     """Directions along which the objective does not change, in scaled coordinates, shape (flat, free)."""
+    without_effect: Mask | None = None
+    """Parameters that could double, or vanish, without the objective noticing, shape (free,)."""
     linearization: Linearization | None = None
     """For least squares."""
     gradient: Vector | None = None
@@ -62,9 +67,16 @@ class Evidence:
 
 
 def confirms(evidence: Evidence, gtol: float) -> bool:
-    """Return whether the exact derivatives support a claim of convergence; True where there are none to ask."""
+    """Return whether the exact derivatives support a claim of convergence; True where there are none to ask.
+
+    Little left to gain is not enough: on the way to an asymptote the gain vanishes and the steps do not. For least squares
+    the cosines tell the two apart, because they do not care for the length of a column; otherwise the step itself does.
+    """
     bound = max(CLOSE, 100 * gtol)
-    return not evidence.known or evidence.remaining <= bound or evidence.newton_step <= bound
+    if not evidence.known or evidence.newton_step <= bound:
+        return True
+    steady = evidence.optimality <= bound if evidence.linearization is not None else evidence.newton_step <= STEADY
+    return evidence.remaining <= bound and steady
 
 
 def unknown(size: int) -> Evidence:
@@ -81,6 +93,7 @@ def unknown(size: int) -> Evidence:
         minimum="unknown",
         held=np.zeros(size, bool),
         flat=np.zeros((0, size)),
+        without_effect=np.zeros(size, bool),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, NEAR_ZERO, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.neighbours import look_beside
 from fitkit.losses import DistanceLoss
-from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, rounding_of_minimum
+from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, rounding_of_minimum, targets_of
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
 from fitkit.problem import Problem
@@ -20,13 +21,22 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 
-def assess_least_squares(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
+WEAK = 1e-6
+"""Curvature over a parameter's own size, as a share of the objective, below which its neighbours are looked at."""
+LOST = 1e-6
+"""A column of the Jacobian that fell to this share of its length at the start has vanished."""
+NO_EFFECT = 1e-8
+"""An effect below this share of the residual is none."""
+
+
+def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
     Args:
         problem: of residuals.
         theta: the point.
         seen: the largest |theta_j| that the search has seen, shape (free,).
+        start: where the search began, shape (free,).
     """
     import numpy as np
 
@@ -36,11 +46,22 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector) -> Evide
         return unknown(len(theta))
     held = pressed(problem, theta, point.gradient)
     linear = gauss_newton(point, ~held)
-    size = np.maximum(seen, _seen_by_data(problem, point))
+    own = np.maximum(np.abs(theta), seen)
+    # Not without limit: where a column vanishes, the size by the data goes to infinity and would excuse any step.
+    size = np.maximum(seen, np.minimum(_seen_by_data(problem, point), 1e3 * own))
     with np.errstate(over="ignore", invalid="ignore"):  # residuals near underflow have no inverse to speak of
         curvature = _curvature(squares, theta, point, linear, size)
-        exact = newton_step(point, curvature, ~held)
+        idle = _without_effect(squares, point, curvature, own, start) & ~held
+        # A column that has nearly vanished makes the whitened S huge, and would put the blame on another parameter.
+        exact = newton_step(point, curvature, ~held & ~idle)
         uncertainty = _uncertainty(squares, theta, point, exact)
+    flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])
+
+    weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
+    looks = np.vstack([np.eye(len(theta))[weak & ~held], flat])
+    beside = look_beside(
+        problem, theta, looks, own, lambda x: squares.linearize(x).sum_of_squares, point.sum_of_squares
+    )
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
     return Evidence(
@@ -49,9 +70,10 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector) -> Evide
         newton_step=relative_size(exact.step, theta, size),
         smallest_eigenvalue=_smallest(point, curvature, ~held),
         condition=linear.condition,
-        minimum="saddle" if _saddle(exact, remaining) else "flat" if len(exact.flat) else "strict",
+        minimum=beside or ("saddle" if _saddle(exact, remaining) else "flat" if len(flat) else "strict"),
         held=held,
-        flat=exact.flat,
+        flat=flat,
+        without_effect=idle,
         linearization=point,
         uncertainty_of_minimum=uncertainty,
     )
@@ -68,6 +90,28 @@ def _seen_by_data(problem: Problem, point: Linearization) -> Vector:
     size = np.sqrt(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight))
     known = point.column_norms > 0
     return np.where(known, size / np.where(known, point.column_norms, 1.0), 0.0)
+
+
+def _without_effect(
+    squares: LeastSquares, point: Linearization, curvature: Matrix, size: Vector, start: Vector | None
+) -> Mask:
+    """Return which parameters lost their effect since the start: a move by their own size is below rounding, (free,).
+
+    A parameter that ends near zero has little effect over its own size too, but its column is as long as ever.
+    """
+    import numpy as np
+
+    if start is None:
+        return np.zeros(len(size), bool)
+    begun = squares.linearize(start).column_norms
+    lost = point.column_norms <= LOST * np.where(np.isfinite(begun), begun, np.inf)
+
+    norm = point.sum_of_squares**0.5
+    targets = float(np.sqrt(sum(float(part @ part) for part in targets_of(squares))))
+    least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets)
+    bends = np.abs(np.diag(curvature)) * size**2 > least * max(norm, least)
+    idle: Mask = lost & (point.column_norms * size <= least) & ~(bends | ~np.isfinite(size)) & (size > 0)
+    return idle
 
 
 def _smallest(point: Linearization, curvature: Matrix, movable: Mask) -> float:

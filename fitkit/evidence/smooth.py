@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.backend import array
+from fitkit.backend import array, kernel
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.neighbours import look_beside
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
+from fitkit.types import Scalar, Theta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,12 @@ FLAT_BELOW = 1e-12
 NEARLY_FLAT = 1e-6
 """An eigenvalue below this share of the largest may be made of the slope that is left."""
 MOST_DESCENTS = 3
+LOST = 1e-6
+"""An effect that fell to this share of what it was at the start has vanished."""
+NO_EFFECT = 1e-13
+"""An effect below this share of the objective is rounding."""
+WEAK = 1e-6
+"""Curvature over a parameter's own size, as a share of the objective, below which its neighbours are looked at."""
 
 
 def _spectrum(hessian: Matrix) -> tuple[Vector, Vector, Matrix, Mask]:
@@ -86,13 +94,38 @@ def _beneath(problem: Problem, theta: Vector, value: float, gradient: Vector, he
     return hessian
 
 
-def assess_smooth(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
+def _effect(gradient: Vector, hessian: Matrix, size: Vector) -> Vector:
+    """Return the most that each parameter changes the objective over a move by its own size, shape (free,)."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        effect: Vector = np.abs(gradient) * size + np.abs(np.diag(hessian)) * size**2 / 2
+    return effect
+
+
+@kernel()
+def _objective(problem: Problem, theta: Theta) -> Scalar:
+    return problem.objective(theta)
+
+
+def _weak(scale: float, hessian: Matrix, size: Vector) -> Matrix:
+    """Return the single parameters without curvature to speak of, as directions, shape (weak, free)."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        weak = np.abs(np.diag(hessian)) * size**2 <= WEAK * scale
+    directions: Matrix = np.eye(len(size))[weak & (size > 0)]
+    return directions
+
+
+def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
     Args:
         problem: a smooth objective.
         theta: the point.
         seen: the largest |theta_j| that the search has seen, shape (free,).
+        start: where the search began, shape (free,); its objective is a scale where the objective ends at zero.
     """
     import numpy as np
 
@@ -115,6 +148,20 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
         flat = np.zeros_like(flat)
     directions = np.zeros((int(flat.sum()), len(theta)))
     directions[:, movable] = vectors[:, flat].T
+    own = np.maximum(np.abs(theta), seen)
+    begun = None if start is None else _expand(problem, start)
+    effect, before = (
+        _effect(gradient, hessian, own),
+        np.zeros(len(theta)) if begun is None else _effect(*begun[1:], own),
+    )
+    idle = (effect <= NO_EFFECT * abs(value)) & (effect <= LOST * before) & (own > 0) & movable
+    initial = 0.0 if begun is None else begun[0]
+    dtype = problem.lower.dtype
+    size = np.maximum(np.abs(theta), seen)
+    looks = np.vstack([_weak(max(abs(value), abs(initial)), hessian, size), directions])
+    minimum = look_beside(
+        problem, theta, looks, size, lambda x: float(_objective.light(problem, array(x, dtype))), value
+    )
     smallest, largest = float(np.min(values, initial=np.inf)), float(np.max(np.abs(values), initial=1.0))
     saddle = smallest < -FLAT_BELOW * largest
     return Evidence(
@@ -123,9 +170,11 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
         newton_step=step,
         smallest_eigenvalue=smallest,
         condition=float(np.sqrt(largest / smallest)) if smallest > 0 else np.inf,
-        minimum="saddle" if saddle else "flat" if flat.any() else "strict" if smallest > 0 else "unknown",
+        minimum=minimum
+        or ("saddle" if saddle else "flat" if flat.any() or idle.any() else "strict" if smallest > 0 else "unknown"),
         held=held,
-        flat=directions,
+        flat=np.vstack([directions, np.eye(len(theta))[idle]]),
+        without_effect=idle,
         gradient=gradient,
         hessian=hessian,
     )

@@ -24,8 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["HistoryRow", "Search", "Watch", "minimize", "stop_rule"]
 
 
-def stop_rule(optimizer: Optimizer, stopping: Stopping) -> StopRule:
-    """Return the numbers to stop by; with `epochs`, a tolerance counts only if it is written."""
+SINGLE_GTOL = 1e-5
+"""The default gtol in float32, whose slopes have no more digits."""
+SINGLE_XTOL = 1e-7
+
+
+def stop_rule(optimizer: Optimizer, stopping: Stopping, *, single: bool = False) -> StopRule:
+    """Return the numbers to stop by; with `epochs`, a tolerance counts only if it is written.
+
+    Args:
+        optimizer: has the defaults.
+        stopping: what is written.
+        single: whether the numbers are float32.
+    """
     epochs = optimizer.epochs if isinstance(optimizer, FirstOrder) else None
 
     def tolerance(written: float | None, default: float) -> float:
@@ -35,9 +46,9 @@ def stop_rule(optimizer: Optimizer, stopping: Stopping) -> StopRule:
 
     most = stopping.max_steps
     return StopRule(
-        gtol=tolerance(stopping.gtol, optimizer.default_gtol),
+        gtol=tolerance(stopping.gtol, max(optimizer.default_gtol, SINGLE_GTOL if single else 0.0)),
         ftol=tolerance(stopping.ftol, optimizer.default_ftol),
-        xtol=tolerance(stopping.xtol, optimizer.default_xtol),
+        xtol=tolerance(stopping.xtol, max(optimizer.default_xtol, SINGLE_XTOL if single else 0.0)),
         max_steps=most if most is not None else max(optimizer.default_max_steps, epochs or 0),
         epochs=-1 if epochs is None else epochs,
         patience=-1 if stopping.patience is None else stopping.patience,
@@ -63,4 +74,4 @@ def minimize(
     walk = walk_on_host if optimizer.on_host else walk_in_blocks
     if not problem.smooth and not isinstance(optimizer, FirstOrder):
         walk = walk_by_continuation
-    return walk(problem, optimizer, stop_rule(optimizer, stopping), stopping, theta, seed, watch)
+    return walk(problem, optimizer, stop_rule(optimizer, stopping, single=problem.single), stopping, theta, seed, watch)

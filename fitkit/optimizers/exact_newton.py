@@ -74,7 +74,8 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
     kept = values > floor
     half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
     inverse = np.zeros((size, size))
-    inverse[np.ix_(movable, movable)] = half @ half.T
+    with np.errstate(over="ignore", invalid="ignore"):  # far out, an inverse may be too large to write down
+        inverse[np.ix_(movable, movable)] = half @ half.T
     reduced = slopes[kept] / np.sqrt(values[kept])
     step = np.zeros(size)
     step[movable] = -half @ reduced
@@ -139,16 +140,17 @@ def rounding_of_minimum(squares: LeastSquares, theta: Vector, point: Linearizati
     total = np.zeros(len(theta))
     weights = np.zeros(len(theta))
     shaken = _shaken(squares, theta, point)
-    for columns, measured, sizes in zip(squares.known_columns(theta, point), shaken, _targets(squares), strict=False):
+    for columns, measured, sizes in zip(squares.known_columns(theta, point), shaken, targets_of(squares), strict=False):
         jacobian, residual = columns[:-1], columns[-1]
         magnitude = sizes + np.abs(residual) + np.abs(theta) @ np.abs(jacobian)
         magnitude = np.hypot(magnitude, measured / EPSILON)
         total += np.einsum("ji,i->j", (newton.inverse @ jacobian) ** 2, magnitude**2)
         weights += np.einsum("ki,i->k", jacobian**2, residual**2)
-    return EPSILON * np.sqrt(total + newton.inverse**2 @ weights)
+    epsilon = 2.0**-23 if squares.problem.single else EPSILON
+    return epsilon * np.sqrt(total + newton.inverse**2 @ weights)
 
 
-def _targets(squares: LeastSquares) -> list[Vector]:
+def targets_of(squares: LeastSquares) -> list[Vector]:
     """Return |target| in the units of the residuals, (rows,) for every chunk."""
     import numpy as np
 

@@ -33,8 +33,8 @@ class CurvatureState(NamedTuple):
     """The inverse curvature before any pair, shape (free, free) or (free,)."""
     largest: Theta
     """The largest |theta_j| so far."""
-    fresh: Truth
-    """Whether the metric is the only curvature there is: a failed search from it is final."""
+    doubt: WholeScalar
+    """How much curvature was given up after failed searches: 0 none, 1 the pairs, 2 the first metric too."""
 
 
 @final
@@ -63,12 +63,12 @@ class LimitedMemoryBFGS(Optimizer):
         no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
         measures = Measures(value, unknown, unknown, unknown, no, no, no, _finite(value, gradient))
         state = CurvatureState(
-            theta, gradient, measures, jnp.asarray(1), empty, empty, no_pairs, metric, jnp.abs(theta), ~no
+            theta, gradient, measures, jnp.asarray(1), empty, empty, no_pairs, metric, jnp.abs(theta), jnp.asarray(1)
         )
         return _measured(problem, state, moved=no, before=value, last=jnp.zeros_like(theta))
 
     def step(self, problem: Problem, state: CurvatureState) -> CurvatureState:
-        """Return the state after one line search; where it fails the curvature is forgotten, and then it is stalled."""
+        """Return the state after one line search; where it fails, curvature is given up piece by piece, then it is stalled."""
         movable = _movable(problem, state.theta, state.gradient)
         direction = -_inverse_curvature(state, movable)
         descends = jnp.vdot(state.gradient, direction) < 0
@@ -83,7 +83,11 @@ class LimitedMemoryBFGS(Optimizer):
         moved = better & jnp.any(point.theta != state.theta)
         failed = ~moved
         remembered = _remember(state, point)
-        forgotten = state._replace(curvatures=jnp.zeros_like(state.curvatures), fresh=~failed | failed)
+        forgotten = state._replace(
+            curvatures=jnp.zeros_like(state.curvatures),
+            metric=jnp.where(state.doubt >= 1, _plain_metric(state), state.metric),
+            doubt=state.doubt + 1,
+        )
         following = CurvatureState(
             *jax.tree.map(lambda a, b: jnp.where(moved, a, b), tuple(remembered), tuple(forgotten))
         )
@@ -91,7 +95,7 @@ class LimitedMemoryBFGS(Optimizer):
         measured = _measured(
             problem, following, moved=moved, before=state.measures.value, last=following.theta - state.theta
         )
-        final_failure = failed & state.fresh
+        final_failure = failed & (state.doubt >= 2)
         return measured._replace(measures=measured.measures._replace(stalled=final_failure))
 
 
@@ -158,12 +162,20 @@ def _metric_scale(state: CurvatureState, masked: CurvatureState, usable: jax.Arr
 
 
 def _first_length(state: CurvatureState, direction: Theta) -> Scalar:
-    """Return 1, but a cautious length where nothing is known of the scale: a move by the size of theta, or by one."""
-    if state.metric.ndim == 2:
-        return jnp.ones((), direction.dtype)
-    known = jnp.any(state.curvatures > 0)
-    size = jnp.maximum(jnp.linalg.norm(state.theta), 1.0) * 0.1
-    return jnp.where(known, 1.0, jnp.minimum(1.0, size / jnp.linalg.norm(direction)))
+    """Return 1, but a cautious length before any pair: one that does not foretell a fall below the objective's own size.
+
+    A Hessian that is rounding, as far out on a slope without curvature, would otherwise send the first trial to infinity.
+    """
+    slope = jnp.abs(jnp.vdot(state.gradient, direction))
+    size = jnp.abs(state.measures.value)
+    cautious = jnp.where((size > 0) & (slope > 0), size / jnp.where(slope > 0, slope, 1.0), 1.0)
+    return jnp.where(jnp.any(state.curvatures > 0), 1.0, jnp.minimum(1.0, cautious))
+
+
+def _plain_metric(state: CurvatureState) -> jax.Array:
+    """Return the squared sizes of the parameters as a metric: what is left when all curvature has misled."""
+    size = jnp.where(state.largest > 0, state.largest, 1.0) ** 2
+    return jnp.diag(size) if state.metric.ndim == 2 else size
 
 
 def _remember(state: CurvatureState, point: LinePoint) -> CurvatureState:
@@ -182,7 +194,7 @@ def _remember(state: CurvatureState, point: LinePoint) -> CurvatureState:
         gradient=point.gradient,
         measures=state.measures._replace(value=point.value),
         largest=jnp.maximum(state.largest, jnp.abs(point.theta)),
-        fresh=jnp.zeros_like(state.fresh),
+        doubt=jnp.zeros_like(state.doubt),
     )
 
 
@@ -206,7 +218,7 @@ def _measured(problem: Problem, state: CurvatureState, *, moved: Truth, before: 
         value_change=jnp.where(moved, (before - value) / jnp.where(before != 0, jnp.abs(before), 1.0), jnp.nan),
         theta_change=jnp.where(moved, jnp.maximum(change, remaining), jnp.nan),
         moved=moved,
-        at_rounding=jnp.minimum(share, remaining) <= 1e-6,
+        at_rounding=jnp.minimum(share, remaining) <= (1e-6 if state.theta.dtype == jnp.float64 else 1e-3),
         finite=_finite(value, state.gradient),
     )
     return state._replace(measures=measures)

@@ -54,6 +54,16 @@ def triangular_factor(matrix: Matrix) -> Matrix:
     return factor
 
 
+def _lengths(matrix: Matrix) -> Vector:
+    """Return the lengths of the columns; squares of a column that nearly vanishes must not underflow to nothing."""
+    import numpy as np
+
+    largest = np.max(np.abs(matrix), axis=0, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)
+    lengths: Vector = largest * np.linalg.norm(matrix / unit, axis=0)
+    return lengths
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Linearization:
@@ -180,7 +190,7 @@ class LeastSquares:
                 projected=padded[:size, size],
                 # Q keeps lengths: those of the factor's columns are those of J and r.
                 sum_of_squares=float(padded[:, size] @ padded[:, size]),
-                column_norms=np.linalg.norm(padded[:, :size], axis=0),
+                column_norms=_lengths(padded[:, :size]),
                 columns=tuple(kept) if keep else None,
             )
 

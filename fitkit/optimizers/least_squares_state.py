@@ -84,7 +84,8 @@ def state_at(
     rows = len(LeastSquares(problem).rows)
     with np.errstate(invalid="ignore"):  # an infinite spread of a scatter that has underflowed to zero
         sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
-    negligible = np.maximum(np.maximum(1e-6 * np.abs(theta), 1e-12 * largest), 1e-6 * sigma)
+    share = 1e-3 if problem.single else 1e-6
+    negligible = np.maximum(np.maximum(share * np.abs(theta), share**2 * largest), share * sigma)
     value_change = theta_change = np.nan
     if previous is not None:
         before = previous.point.sum_of_squares

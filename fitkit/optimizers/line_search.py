@@ -20,7 +20,7 @@ SUFFICIENT = 1e-4
 """The share of the decrease foretold by the slope that is enough."""
 FLATTER = 0.9
 """The share of the slope at the start that may be left at the end."""
-MOST_TRIALS = 40
+MOST_TRIALS = 80
 
 
 class LinePoint(NamedTuple):

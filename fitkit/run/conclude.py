@@ -17,7 +17,7 @@ from fitkit.run.error_bars import error_bars
 from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
-from fitkit.run.verdict import Verdict, directions, judge_search
+from fitkit.run.verdict import Verdict, directions, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
 from fitkit.uncertainty.covariance import TAKES_PART
 
@@ -55,14 +55,15 @@ def conclude(
 ) -> Conclusion:
     """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
-    evidence = assess(problem, search.theta, search.largest)
+    evidence = assess(problem, search.theta, search.largest, assembled.start)
     flat = directions(evidence.flat, problem.layout.free, TAKES_PART)
     verdict = judge_search(
         search,
         evidence,
-        stop_rule(optimizer, stopping),
+        stop_rule(optimizer, stopping, single=problem.single),
         stopping,
         flat_names=flat,
+        ran_away=run_away(problem.layout.free, problem.layout.logarithmic, assembled.start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),
     )
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)

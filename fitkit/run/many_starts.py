@@ -126,7 +126,7 @@ def _polished(
     if search.reason is not Reason.STALLED:
         return search
     evidence = assess(problem, search.theta, search.largest)
-    confirmed = evidence.known and confirms(evidence, stop_rule(optimizer, stopping).gtol)
+    confirmed = evidence.known and confirms(evidence, stop_rule(optimizer, stopping, single=problem.single).gtol)
     return replace(search, reason=Reason.STEP_SMALL) if confirmed else search
 
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FAR = 10.0
+"""A parameter without effect that is so many times its start has run away."""
+LOGARITHMS = 10.0
+"""The same for the logarithm of a parameter: four orders of magnitude."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -32,6 +38,7 @@ def judge_search(
     stopping: Stopping,
     *,
     flat_names: tuple[tuple[str, ...], ...],
+    ran_away: tuple[str, ...],
     first_order: bool,
 ) -> Verdict:
     """Return the verdict; a claim of convergence is believed only if the derivatives at the end support it."""
@@ -47,6 +54,12 @@ def judge_search(
     if reason is Reason.INTERRUPTED:
         message = f"Interrupted after {_steps(search)}, at loss {end:.6g}."
         return Verdict(status=Status.INTERRUPTED, reason=reason, message=message)
+    if ran_away and reason in {*CLAIMS, Reason.STALLED, Reason.MAX_STEPS}:
+        message = (
+            f"Not converged: {_listed(ran_away)} ran away from the start by orders of magnitude and has no effect on the "
+            "loss any more; there is no minimum at a finite value."
+        )
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.RUNAWAY, message=message)
     if reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
     slope = _slope(evidence)
@@ -71,18 +84,24 @@ def _claimed(
 ) -> Verdict:
     slope = _slope(evidence)
     if evidence.minimum == "saddle":
-        message = (
-            f"Not converged: the slope vanishes at a saddle, where a curvature is {evidence.smallest_eigenvalue:.2g}."
-        )
+        message = "Not converged: the slope vanishes at a point that is no minimum; the loss is lower beside it."
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.SADDLE, message=message)
-    if search.reason is not Reason.STEP_SMALL and not confirms(evidence, rule.gtol):
+    if evidence.minimum == "kink":
+        message = (
+            "Not converged: the loss has a kink here, where derivatives do not exist and nothing can be confirmed."
+        )
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
+    if not confirms(evidence, rule.gtol):
         message = (
             f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
     if evidence.minimum == "flat" and not stopping.allow_flat:
-        combos = "; ".join(", ".join(names) for names in flat_names)
-        message = f"Not identified: the loss does not change along a combination of {combos}."
+        ways = "; ".join(
+            f"with {names[0]}" if len(names) == 1 else f"along a combination of {', '.join(names)}"
+            for names in flat_names
+        )
+        message = f"Not identified: the loss does not change {ways}."
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.NOT_IDENTIFIED, message=message)
     how = {
         Reason.GRADIENT_SMALL: _closeness(evidence),
@@ -90,6 +109,29 @@ def _claimed(
         Reason.LOSS_FLAT: f"the loss is flat; {slope}",
     }[search.reason]
     return Verdict(status=Status.CONVERGED, reason=search.reason, message=f"Converged in {_steps(search)}: {how}.")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def run_away(
+    names: tuple[str, ...],
+    logarithmic: frozenset[str],
+    start: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    evidence: Evidence,
+) -> tuple[str, ...]:
+    """Return the parameters that went far from their start and lost their effect on the objective on the way."""
+    if evidence.without_effect is None or evidence.minimum == "kink":
+        return ()
+    found = []
+    for index, name in enumerate(names):
+        begun, ended = float(start[index]), float(theta[index])
+        far = abs(ended - begun) > LOGARITHMS if name in logarithmic else abs(ended) > FAR * abs(begun) > 0
+        if evidence.without_effect[index] and far:
+            found.append(name)
+    return tuple(found)
 
 
 def _not_finite(search: Search) -> Verdict:
