@@ -97,6 +97,7 @@ def test_intervals_are_students_without_sigma_and_normal_with_it() -> None:
     wide = decayed(uncertainty={"kind": "covariance", "level": 0.5}).result.parameters["k"]
     assert wide.interval is not None
     assert wide.error is not None
+    assert wide.interval[1] is not None
     assert wide.interval[1] - wide.value == pytest.approx(stats.t.ppf(0.75, 37) * wide.error, rel=1e-9)
 
 

@@ -14,6 +14,7 @@ from fitkit.expressions import (
     TextComparison,
     check_name,
     constant,
+    lower_numpy,
     parse,
     parse_equation,
     to_numpy,
@@ -193,7 +194,7 @@ def test_an_expression_can_be_sent_to_another_process() -> None:
 
 def sent_value(root: object, environment: object) -> float:
     """Return the value of a tree without the cache that would find the equal expression."""
-    return float(to_numpy.__wrapped__(type("Sent", (), {"root": root}))(environment))  # type: ignore[arg-type] # only the root is read
+    return float(lower_numpy.to_numpy.__wrapped__(type("Sent", (), {"root": root}))(environment))  # type: ignore[arg-type] # only the root is read
 
 
 def test_every_function_tells_what_it_is() -> None:

@@ -57,7 +57,8 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         uncertainty = _uncertainty(squares, theta, point, exact)
     flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])
 
-    weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
+    with np.errstate(over="ignore", invalid="ignore"):
+        weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
     looks = np.vstack([np.eye(len(theta))[weak & ~held], flat])
     beside = look_beside(
         problem, theta, looks, own, lambda x: squares.linearize(x).sum_of_squares, point.sum_of_squares

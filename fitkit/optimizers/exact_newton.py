@@ -50,7 +50,10 @@ class NewtonStep:
 
     def measure(self, gradient: Vector) -> float:
         """Return sqrt(g' H^-1 g) of another gradient J'r, shape (free,), in this metric."""
-        squared = float(gradient @ self.inverse @ gradient)
+        import numpy as np
+
+        with np.errstate(invalid="ignore", over="ignore"):
+            squared = float(gradient @ self.inverse @ gradient)
         return float(max(0.0, squared) ** 0.5)
 
 
@@ -67,7 +70,8 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
     size = len(point.column_norms)
     norms = point.column_norms[movable]
     scale = np.where(norms > 0, norms, 1.0)
-    extra = curvature[np.ix_(movable, movable)] / np.outer(scale, scale)
+    with np.errstate(all="ignore"):  # where columns have all but vanished, S in their scale is not a number
+        extra = curvature[np.ix_(movable, movable)] / scale[:, None] / scale
     if not np.isfinite(extra).all():
         extra = np.zeros_like(extra)
     values, vectors, slopes, floor = _spectrum(point.factor[:, movable] / scale, point.projected, extra)
