@@ -22,6 +22,7 @@ from fitkit.losses import LOSSES, DistanceLoss, Fitted, KinkedLoss, Loss, Residu
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
 from fitkit.losses.expression import FormulaCost
+from fitkit.losses.gaussian_nll import GaussianLikelihood
 from fitkit.losses.huber import Huber
 from fitkit.losses.mae import MeanAbsoluteError
 from fitkit.losses.mse import MeanSquaredError
@@ -41,6 +42,10 @@ GIVEN: dict[type[Loss], tuple[Loss, ...]] = {
     Cauchy: (Cauchy(), Cauchy(scale=0.4)),
     Poisson: (Poisson(link="identity"), Poisson(link="log")),
     BinaryCrossEntropy: (BinaryCrossEntropy(), BinaryCrossEntropy(link="identity")),
+    GaussianLikelihood: (
+        GaussianLikelihood(sigma=parse("0.7")),
+        GaussianLikelihood(sigma=parse("0.1 + prediction**2")),
+    ),
     FormulaResidual: (FormulaResidual(expression=parse("(target - prediction) / sqrt(1 + prediction**2)")),),
     FormulaCost: (FormulaCost(expression=parse("log(cosh(prediction - target))")),),
 }
@@ -246,6 +251,19 @@ def test_poisson_is_the_log_likelihood_up_to_a_constant(link: Any) -> None:
         cost(loss, prediction, counts) + constant, -stats.poisson.logpmf(counts, rate), rtol=1e-13
     )
     np.testing.assert_allclose(loss.mean(jnp.asarray(prediction)), rate, rtol=1e-14)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 20.0])
+def test_the_normal_likelihood_is_the_density_up_to_a_constant(sigma: float) -> None:
+    loss = GaussianLikelihood(sigma=parse(f"{sigma!r} + 0 * target"))
+    prediction, target = np.array([-2.0, 0.0, 0.4, 3.0]), np.array([1.0, 0.0, 0.1, -5.0])
+    density = -stats.norm.logpdf(target, prediction, sigma)
+    np.testing.assert_allclose(cost(loss, prediction, target), density - math.log(2 * math.pi) / 2, rtol=1e-13)
+
+
+def test_a_standard_deviation_that_is_not_positive_has_no_likelihood() -> None:
+    loss = GaussianLikelihood(sigma=parse("prediction"))
+    assert cost(loss, [0.0, -1.0, 1.0], 1.0).tolist() == [math.inf, math.inf, 0.0]
 
 
 def test_a_row_without_counts_has_the_slope_of_its_rate() -> None:

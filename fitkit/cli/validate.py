@@ -68,7 +68,7 @@ def _check_rows(source: ConfigSource) -> None:
         return
     table = table_of(source, lambda names: check_names(source, names).table_columns)
     computed = {*(model.inputs_used or ()), model.target_used}
-    for part in (getattr(model, "formula", None), getattr(source.config.loss, "expression", None)):
+    for part in (getattr(model, "formula", None), (source.config.loss.formula or (None, None))[1]):
         computed |= _names(part)
     for name in table.names:
         if name in computed:

@@ -40,7 +40,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 
 LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"mlp", "matrix_factorization"}),
-    "loss": frozenset({"gaussian_nll", "cross_entropy"}),
+    "loss": frozenset({"cross_entropy"}),
     "optimizer": frozenset({"adamw", "rmsprop", "adagrad", "lion"}),
 }
 """Kinds of the language that cannot be used yet."""

@@ -10,9 +10,7 @@ from fitkit.config.tree import Path, find_word
 from fitkit.errors import ConfigError, DataError, Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Equation, Expression
 from fitkit.expressions.tree import Name
-from fitkit.losses.expression import FormulaCost
 from fitkit.losses.formulas import ROLES
-from fitkit.losses.residual import FormulaResidual
 from fitkit.models import FormulaModel, Model
 
 
@@ -119,17 +117,18 @@ def _model(search: _Search, model: Model) -> None:
 
 
 def _loss(search: _Search) -> None:
-    loss = search.source.config.loss
-    if isinstance(loss, FormulaCost | FormulaResidual):
-        path = ("loss", "expression")
-        for name in sorted(loss.expression.names & ROLES & search.known):
-            message = f"`{name}` is a word of the loss and the name of a parameter"
-            _mistake(search, path, name, "E121", message, "rename the parameter")
-        if "prediction" not in loss.expression.names:
-            message = "the expression of the loss has no `prediction` in it, so nothing is fitted"
-            way_out = "write `log(cosh(prediction - target))`, for example"
-            search.mistakes.append(search.source.tree.diagnostic(path, "E122", message, way_out, value=True))
-        _formula(search, loss.expression, path, ROLES)
+    if search.source.config.loss.formula is None:
+        return
+    key, formula = search.source.config.loss.formula
+    path: Path = ("loss", key)
+    for name in sorted(formula.names & ROLES & search.known):
+        message = f"`{name}` is a word of the loss and the name of a parameter"
+        _mistake(search, path, name, "E121", message, "rename the parameter")
+    if key == "expression" and "prediction" not in formula.names:
+        message = "the expression of the loss has no `prediction` in it, so nothing is fitted"
+        way_out = "write `log(cosh(prediction - target))`, for example"
+        search.mistakes.append(search.source.tree.diagnostic(path, "E122", message, way_out, value=True))
+    _formula(search, formula, path, ROLES)
 
 
 def _rows(search: _Search) -> None:

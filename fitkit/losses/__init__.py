@@ -6,6 +6,7 @@ from fitkit.losses.base import DistanceLoss, Fitted, KinkedLoss, Loss, ResidualL
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
 from fitkit.losses.expression import FormulaCost
+from fitkit.losses.gaussian_nll import GaussianLikelihood
 from fitkit.losses.huber import Huber
 from fitkit.losses.mae import MeanAbsoluteError
 from fitkit.losses.mse import MeanSquaredError
@@ -23,6 +24,7 @@ LOSSES: tuple[type[Loss], ...] = (
     Cauchy,
     Poisson,
     BinaryCrossEntropy,
+    GaussianLikelihood,
     FormulaResidual,
     FormulaCost,
 )

@@ -8,6 +8,7 @@ from typing import ClassVar, final
 
 from fitkit.backend import jnp
 from fitkit.component import Component
+from fitkit.expressions import Expression
 from fitkit.types import Inputs, Rows, Scalar, Values
 
 
@@ -52,6 +53,11 @@ class Loss(Component):
     def names(self) -> frozenset[str]:
         """Columns and parameters that the loss itself uses."""
         return frozenset()
+
+    @property
+    def formula(self) -> tuple[str, Expression] | None:
+        """The key and the formula that the loss evaluates row by row, if it has one."""
+        return None
 
     @abstractmethod
     def cost(self, fitted: Fitted) -> Rows:

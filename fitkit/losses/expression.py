@@ -25,6 +25,11 @@ class FormulaCost(Loss):
         """Columns and parameters in the expression."""
         return self.expression.names - ROLES
 
+    @property
+    def formula(self) -> tuple[str, Expression]:
+        """The formula."""
+        return "expression", self.expression
+
     def cost(self, fitted: Fitted) -> Rows:
         """Return the expression for every row, shape (rows,)."""
         return evaluate(self.expression, fitted)

@@ -26,6 +26,11 @@ class FormulaResidual(ResidualLoss):
         """Columns and parameters in the expression."""
         return self.expression.names - ROLES
 
+    @property
+    def formula(self) -> tuple[str, Expression]:
+        """The formula."""
+        return "expression", self.expression
+
     def residual(self, fitted: Fitted) -> Rows:
         """Return the expression, divided by sigma where the data give one, shape (rows,)."""
         value = evaluate(self.expression, fitted)

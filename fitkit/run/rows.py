@@ -31,7 +31,7 @@ def read_rows(config: Config, table: Table, roles: Roles, model: Model, loss: Lo
     if data is None:
         raise AssertionError("rows come from a table")
     formulas = [model.formula.prediction] if isinstance(model, FormulaModel) else []
-    formulas += [part for part in (getattr(loss, "expression", None),) if isinstance(part, Expression)]
+    formulas += [] if loss.formula is None else [loss.formula[1]]
     computed = frozenset(model.inputs_used or ()).union(*(formula.names for formula in formulas))
     inputs: dict[str | TextComparison, Any] = {name: table.numeric(name) for name in roles.inputs if name in computed}
     inputs.update(text_columns(formulas, table))
