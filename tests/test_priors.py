@@ -60,7 +60,7 @@ def chi_square(t: Array) -> float:
         ("cauchy", lambda u, z: np.mean(np.log1p(u**2) / 2) + np.sum(z**2) / 50),
         ("soft_l1", lambda u, z: np.mean(np.sqrt(1 + u**2) - 1) + np.sum(z**2) / 50),
     ],
-    ids=str,
+    ids=["mse", "residual", "cauchy", "soft_l1"],
 )
 def test_the_objective_counts_a_prior_as_the_design_says(loss: Any, formula: Any) -> None:
     problem = assembled(measured(loss=loss)).problem
