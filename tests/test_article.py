@@ -8,7 +8,18 @@ from fitting import fit
 
 def test_the_pytorch_program() -> None:
     """Losses at the start of epochs 10, 20, ..., 100, and where it ends, still far from the optimum (1, -1)."""
-    printed = [".375566", ".207273", ".183188", ".173213", ".164942", ".157178", ".149790", ".142751", ".136042", ".129648"]
+    printed = [
+        ".375566",
+        ".207273",
+        ".183188",
+        ".173213",
+        ".164942",
+        ".157178",
+        ".149790",
+        ".142751",
+        ".136042",
+        ".129648",
+    ]
     found = fit("article_pytorch.yaml")
     assert found.verdict == ("completed", 0, "epochs_done")
     assert [f"{found.rows[epoch - 1].loss:.6f}".lstrip("0") for epoch in range(10, 101, 10)] == printed

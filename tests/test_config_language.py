@@ -404,7 +404,11 @@ def test_a_loaded_function_is_not_written(tmp_path: Path) -> None:
 def test_every_loss_can_be_named() -> None:
     for loss in LOSSES:
         kind = kind_name(loss)
-        words = {"residual": "expression: prediction", "expression": "expression: prediction"}.get(kind, "")
+        words = {
+            "residual": "expression: prediction",
+            "expression": "expression: prediction",
+            "gaussian_nll": "sigma: 2",
+        }.get(kind, "")
         config = read(BASE + f"optimizer: adam\nloss: {{kind: {kind}, {words}}}\n")
         assert type(config.loss) is loss
 

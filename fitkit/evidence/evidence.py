@@ -20,6 +20,8 @@ EXACT_UP_TO = 200
 """Free parameters up to which the exact Hessian is formed."""
 CLOSE = 1e-6
 """A claim of convergence stands if what is left to gain, or to move, is at most this (or 100 gtol, if that is looser)."""
+NOTHING = 1e-15
+"""A share whose square is far below the rounding of the objective: a parameter at zero has no own size to judge by."""
 STEADY = 1e-3
 """A Newton step longer than this share of a parameter leads somewhere else, however little it gains."""
 NEAR_ZERO = 1e-6
@@ -73,7 +75,7 @@ def confirms(evidence: Evidence, gtol: float) -> bool:
     the cosines tell the two apart, because they do not care for the length of a column; otherwise the step itself does.
     """
     bound = max(CLOSE, 100 * gtol)
-    if not evidence.known or evidence.newton_step <= bound:
+    if not evidence.known or evidence.newton_step <= bound or evidence.remaining <= NOTHING:
         return True
     steady = evidence.optimality <= bound if evidence.linearization is not None else evidence.newton_step <= STEADY
     return evidence.remaining <= bound and steady

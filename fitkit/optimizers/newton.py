@@ -93,8 +93,11 @@ class Newton(Optimizer):
         lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
         radius, evaluations = state.radius, state.evaluations
         while state.curvature is not None:
-            proposal = state.curvature.propose(radius, (lower - state.theta, upper - state.theta))
+            room = (lower - state.theta, upper - state.theta)
+            proposal = state.curvature.propose(radius, room)
+            # On a wall, not where theta + (wall - theta) rounds to: beside it the slope would not be seen to press against it.
             trial = np.clip(state.theta + proposal.step, lower, upper)
+            trial = np.where(proposal.step <= room[0], lower, np.where(proposal.step >= room[1], upper, trial))
             moved = trial - state.theta
             if proposal.foretold <= 0 or relative_length(moved, state.theta, state.largest) < 1e-16:
                 break

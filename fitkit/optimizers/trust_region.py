@@ -103,7 +103,41 @@ def step_in_box(
         inside &= ~outside
     if foretold(slope, hessian, step) > 0:
         return step
+    step = _from_wall_to_wall(slope, hessian, scale, radius, movable, room)
+    if foretold(slope, hessian, step) > 0:
+        return step
     return _along_slope(slope, hessian, np.where(movable, slope, 0.0) / scale**2, scale, radius, room)
+
+
+def _from_wall_to_wall(
+    slope: Vector, hessian: Matrix, scale: Vector, radius: float, movable: Mask, room: tuple[Vector, Vector]
+) -> Vector:
+    """Return the step that goes towards the minimum in the ball until it meets a wall, follows it, and so on, shape (free,).
+
+    Without negative curvature every leg lowers the model, which putting several components on their walls at once does not.
+    """
+    import numpy as np
+
+    lower, upper = room
+    step = np.zeros(len(scale))
+    inside = movable.copy()
+    while inside.any():
+        rest = (slope + hessian @ step)[inside]
+        left = np.sqrt(max(radius**2 - float(np.linalg.norm(scale * step)) ** 2, 0.0))
+        if left <= 1e-3 * radius:
+            break
+        leg = np.zeros(len(scale))
+        inner = np.outer(scale[inside], scale[inside])
+        leg[inside] = step_in_ball(rest / scale[inside], hessian[np.ix_(inside, inside)] / inner, left) / scale[inside]
+        distance = np.where(leg > 0, upper - step, lower - step)
+        share = np.where(leg != 0, distance / np.where(leg != 0, leg, 1.0), np.inf)
+        first = float(np.min(share))
+        if first >= 1:
+            return step + leg
+        met = inside & (share <= first)
+        step = np.where(met, np.where(leg > 0, upper, lower), step + first * leg)
+        inside &= ~met
+    return step
 
 
 def foretold(slope: Vector, hessian: Matrix, step: Vector) -> float:

@@ -37,7 +37,8 @@ def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[st
             found[name] = MOST_DIGITS
         elif np.isfinite(distance[index]) and theta[index] != 0:
             share = distance[index] if name in problem.layout.logarithmic else distance[index] / abs(theta[index])
-            found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
+            if share < 1:  # a parameter at zero is known to no share of itself
+                found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
     return found
 
 

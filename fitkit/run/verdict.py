@@ -69,7 +69,7 @@ def judge_search(
     ways = {
         Reason.MAX_STEPS: f"after {_steps(search)}, the most allowed",
         Reason.TIME_LIMIT: f"within the time limit, after {_steps(search)}",
-        Reason.STALLED: f"after {_steps(search)}: no step lowers the loss any more, yet it is no minimum",
+        Reason.STALLED: f"after {_steps(search)}: no step lowers the loss any more, and no minimum could be confirmed",
     }
     message = f"Not converged {ways[reason]}; {slope}."
     return Verdict(status=Status.NOT_CONVERGED, reason=reason, message=message)
