@@ -12,7 +12,9 @@ from command import fitkit, written
 from fitting import Fit, assembled, column, fit
 from scipy.stats import qmc
 
-from fitkit.multistart import Multistart, distinct_minima, draw_starts, start_range
+from fitkit.multistart.minima import distinct_minima
+from fitkit.multistart.settings import Multistart
+from fitkit.multistart.starts import draw_starts, start_range
 from fitkit.reports import json_document, text
 from fitkit.reports.text import TextStyle
 

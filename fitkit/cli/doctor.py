@@ -38,7 +38,7 @@ def _facts() -> dict[str, object]:
         except metadata.PackageNotFoundError:
             return "not installed"
 
-    packages = ("jax", "jaxlib", "numpy", "scipy", "optax", "polars", "pydantic", "click", "rich", "PyYAML")
+    packages = ("jax", "jaxlib", "numpy", "scipy", "polars", "pydantic", "click", "rich", "PyYAML")
     return {
         "fitkit": __version__,
         "python": platform.python_version(),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
-from fitkit.evidence.kinks import assess_kinks
 from fitkit.evidence.least_squares import assess_least_squares
 from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
-from fitkit.optimizers.kinks import KINKS_UP_TO
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -33,6 +31,9 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
 
     seen = np.abs(theta) if largest is None else largest
     if not problem.smooth:
+        from fitkit.evidence.kinks import assess_kinks
+        from fitkit.optimizers.kinks import KINKS_UP_TO
+
         return assess_kinks(problem, theta, seen) if 0 < len(theta) <= KINKS_UP_TO else unknown(len(theta))
     if problem.least_squares:
         return assess_least_squares(problem, theta, seen, start)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.minimize.continuation import walk_by_continuation
 from fitkit.minimize.in_blocks import walk_in_blocks
 from fitkit.minimize.on_host import walk_on_host
 from fitkit.minimize.search import HistoryRow, Search, Watch
@@ -73,5 +72,7 @@ def minimize(
     register_component(type(optimizer))
     walk = walk_on_host if optimizer.on_host else walk_in_blocks
     if not problem.smooth and not isinstance(optimizer, FirstOrder):
+        from fitkit.minimize.continuation import walk_by_continuation
+
         walk = walk_by_continuation
     return walk(problem, optimizer, stop_rule(optimizer, stopping, single=problem.single), stopping, theta, seed, watch)

@@ -10,8 +10,6 @@ from fitkit.evidence import Evidence
 from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import Status, UncertaintySummary
-from fitkit.run.bootstrap_bars import bootstrap_bars
-from fitkit.run.profile_intervals import profile_intervals
 from fitkit.run.verdict import Verdict
 from fitkit.uncertainty import Bootstrap, Covariance, Profile, Uncertainty
 from fitkit.uncertainty.covariance import CovarianceEstimate, estimate_covariance, values_jacobian
@@ -69,6 +67,8 @@ def error_bars(
     if verdict.status is not Status.CONVERGED or estimate is None:
         return _without(uncertainty.kind, "the fit has not converged", uncertainty.level, unidentified)
     if isinstance(uncertainty, Bootstrap):
+        from fitkit.run.bootstrap_bars import bootstrap_bars
+
         told, errors, intervals = bootstrap_bars(problem, theta, evidence, uncertainty, unidentified, seed, stop)
         return ErrorBars(summary=told, errors=errors, intervals=intervals, unidentified=unidentified)
     if estimate.matrix is None:
@@ -76,6 +76,8 @@ def error_bars(
     else:
         bars = _with(problem, theta, estimate, estimate.matrix, uncertainty, unidentified)
     if isinstance(uncertainty, Profile):
+        from fitkit.run.profile_intervals import profile_intervals
+
         summary, intervals = profile_intervals(problem, search, evidence, bars.summary, unidentified, stop)
         return replace(bars, summary=summary, intervals=intervals)
     return bars

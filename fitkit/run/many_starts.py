@@ -12,7 +12,9 @@ from fitkit.config import ConfigSource
 from fitkit.errors import ConfigError
 from fitkit.evidence import EXACT_UP_TO, assess, confirms
 from fitkit.minimize import Search, Watch, minimize, stop_rule
-from fitkit.multistart import Multistart, distinct_minima, draw_starts, start_range
+from fitkit.multistart.minima import distinct_minima
+from fitkit.multistart.settings import Multistart
+from fitkit.multistart.starts import draw_starts, start_range
 from fitkit.optimizers import Optimizer
 from fitkit.optimizers.stopping import CLAIMS, Reason
 from fitkit.problem import Problem

@@ -13,14 +13,13 @@ from fitkit import __version__
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import ConfigSource, plain_values
 from fitkit.errors import Diagnostic, EnvironmentFault, ExitCode
-from fitkit.minimize import HistoryRow, Search, Watch
+from fitkit.minimize import HistoryRow, Search, Watch, minimize
 from fitkit.models import PythonModel
-from fitkit.result import Result, Seconds, Status
+from fitkit.result import MultistartSummary, Result, Seconds, Status
 from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.conclude import Conclusion, conclude
 from fitkit.run.folder import RunFolder
-from fitkit.run.many_starts import search_for
 from fitkit.run.saving import save
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _fit(
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show)
     began = time.perf_counter()
     try:
-        search, minima = search_for(source, assembled, optimizer, watch)
+        search, minima = _search(source, assembled, optimizer, watch)
         conclusion = conclude(
             assembled,
             search,
@@ -138,6 +137,19 @@ def _fit(
         provenance=_provenance(source, assembled, platform),
     )
     return result, search, conclusion, assembled
+
+
+def _search(
+    source: ConfigSource, assembled: Assembled, optimizer: Optimizer, watch: Watch
+) -> tuple[Search, MultistartSummary | None]:
+    """Return the search from the start, or from many where the config asks for them, and the minima these found."""
+    config = source.config
+    if config.multistart is not None:
+        from fitkit.run.many_starts import search_for
+
+        return search_for(source, assembled, optimizer, watch)
+    problem, start = assembled.problem, assembled.start
+    return minimize(problem, optimizer, config.stopping, start, seed=config.seed, watch=watch), None
 
 
 def _described(optimizer: Optimizer, why: str | None) -> dict[str, Any]:
