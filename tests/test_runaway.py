@@ -34,9 +34,8 @@ def test_an_inflection_is_no_minimum(objective: str, optimizer: str) -> None:
 @pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
 def test_a_minimum_flatter_than_a_parabola_is_one(optimizer: str) -> None:
     status, code, _, parameters = ended("minimize: 1 + (x - 3)^4\nparameters: {x: 1}\n", optimizer)
-    if code == 0:
-        assert parameters["x"].value == pytest.approx(3, abs=1e-3)
-    assert status in {"converged", "not_converged"}
+    assert (status, code) in {("converged", 0), ("not_converged", 4)}  # rounding may hide the last of its slope
+    assert parameters["x"].value == pytest.approx(3, abs=1e-2)
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
