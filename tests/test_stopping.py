@@ -17,8 +17,9 @@ from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.sgd import StochasticGradientDescent
 from fitkit.optimizers.stopping import CLAIMS, Measures, Reason, Stopping, StopRule, judge
 
-SIZES = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1e-300, 1e-10, math.inf, math.nan]))
-TOLERANCES = st.one_of(st.sampled_from([-1.0, 0.0, 1e-10]), st.floats(0, 1))
+# XLA flushes subnormal numbers to zero, so the three can only agree on normal ones.
+SIZES = st.one_of(st.floats(0, 1, allow_subnormal=False), st.sampled_from([0.0, 1e-300, 1e-10, math.inf, math.nan]))
+TOLERANCES = st.one_of(st.sampled_from([-1.0, 0.0, 1e-10]), st.floats(0, 1, allow_subnormal=False))
 COUNTS = st.integers(-1, 5)
 MEASURES = st.builds(Measures, SIZES, SIZES, SIZES, SIZES, *[st.booleans()] * 4)
 RULES = st.builds(StopRule, TOLERANCES, TOLERANCES, TOLERANCES, st.integers(0, 5), COUNTS, COUNTS)
