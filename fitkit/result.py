@@ -74,7 +74,7 @@ class FitSummary:
     free_parameters: int
     dof: int | None = None
     rss: float | None = None
-    """The weighted sum of squared residuals, in the target's units squared."""
+    """The weighted sum of squared residuals: in the target's units squared, or as a loss of residuals writes them."""
     chi_square: float | None = None
     reduced_chi_square: float | None = None
     r_squared: float | None = None

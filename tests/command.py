@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +56,22 @@ def fitkit(
 ) -> Outcome:
     """Run `python -m fitkit` with `arguments` to its end."""
     return python("-m", "fitkit", *map(str, arguments), cwd=cwd, stdin=stdin, changes=changes)
+
+
+def here(*arguments: str | Path) -> Outcome:
+    """Run the command with `arguments` in this process, where what is compiled and imported is kept."""
+    from fitkit.cli.main import main
+
+    out, err, thresholds, before = io.StringIO(), io.StringIO(), gc.get_threshold(), sys.argv
+    sys.argv = ["fitkit", *map(str, arguments)]
+    try:
+        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
+            main()
+    finally:
+        sys.argv = before
+        gc.set_threshold(*thresholds)
+    assert "Traceback" not in out.getvalue() + err.getvalue(), err.getvalue()
+    return Outcome(code=int(left.value.code or 0), out=out.getvalue(), err=err.getvalue())
 
 
 def python(

@@ -68,7 +68,7 @@ def conclude(
     )
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     predictions = predictions_at(problem, search.theta)
-    fit = goodness(problem, predictions, chi_square_of_priors(problem, search.theta))
+    fit = goodness(problem, search.theta, predictions, chi_square_of_priors(problem, search.theta))
     return Conclusion(
         verdict=verdict,
         parameters=parameter_table(assembled, search, evidence, errors, verdict),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
 from fitkit.losses.mse import MeanSquaredError
+from fitkit.losses.residual import FormulaResidual
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.problem import Problem
 from fitkit.result import FitSummary
@@ -35,6 +36,14 @@ def _deviations(problem: Problem, theta: Theta) -> Rows:
     return problem.deviations(theta)
 
 
+@kernel()
+def _written_squares(problem: Problem, theta: Theta) -> Rows:
+    """Return the squares of residuals that are written as a formula, shape (rows,)."""
+    if problem.rows is None:
+        raise AssertionError("residuals need rows")
+    return problem.row_costs(theta, problem.rows)
+
+
 def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
     """Return predictions on the scale of the target at theta, shape (rows,); None for a pure objective."""
     import numpy as np
@@ -58,8 +67,21 @@ def chi_square_of_priors(problem: Problem, theta: Vector) -> float:
     return float(deviations @ deviations)
 
 
-def goodness(problem: Problem, predictions: Vector | None, priors: float) -> FitSummary:
-    """Return how well predictions, shape (rows,), fit the target; `priors` is what they add to chi-square."""
+def _squares(problem: Problem, theta: Vector, predictions: Vector) -> Vector:
+    """Return the squared residuals: target less prediction, or what the loss says a residual is, shape (rows,)."""
+    import numpy as np
+
+    if problem.rows is None:
+        raise AssertionError("residuals need rows")
+    if not isinstance(problem.loss, FormulaResidual):
+        squares: Vector = (np.asarray(problem.rows.target, np.float64) - predictions) ** 2
+        return squares
+    found = _written_squares.for_work(len(problem.rows))(problem, array(theta, problem.lower.dtype))
+    return np.asarray(found, np.float64)
+
+
+def goodness(problem: Problem, theta: Vector, predictions: Vector | None, priors: float) -> FitSummary:
+    """Return how well predictions at theta, shape (rows,), fit the target; `priors` is what they add to chi-square."""
     import numpy as np
 
     free = len(problem.layout.free)
@@ -71,7 +93,7 @@ def goodness(problem: Problem, predictions: Vector | None, priors: float) -> Fit
     if problem.loss.likelihood:
         return FitSummary(rows=len(rows), free_parameters=free, dof=dof)
     with np.errstate(all="ignore"):
-        rss = float(np.sum(weight * (target - predictions) ** 2))
+        rss = float(np.sum(weight * _squares(problem, theta, predictions)))
         chi_square = None
         if rows.sigma is not None and isinstance(problem.loss, MeanSquaredError):
             chi_square = float(np.sum(((target - predictions) / np.asarray(rows.sigma, np.float64)) ** 2))
