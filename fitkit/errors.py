@@ -29,6 +29,15 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_WORST_FIRST = (1, 2, 3, 7, 8, 9, 5, 4, 6)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Return the exit code of several things done together: the gravest of theirs, 0 where there is none."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), max(found, default=0))
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Diagnostic:

@@ -88,12 +88,12 @@ def main() -> None:
         tell("interrupted")
         sys.exit(int(ExitCode.INTERRUPTED))
     except Exception as error:
-        _report_bug(error)
+        report_bug(error)
         sys.exit(int(ExitCode.INTERNAL))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report_bug(error: Exception) -> None:
+def report_bug(error: Exception) -> None:
     """Tell of a bug, and where its details were written."""
     import tempfile
     import traceback

@@ -24,6 +24,7 @@ component is written down here twice.
 | E120 | a name that is neither a column nor a parameter |
 | E121 | a name that is both |
 | E122 | a parameter where only columns can stand, or the reverse, or a formula that lacks what it is about |
+| E123 | a config for `check-grad` alone, given to another command |
 | E160 | the file of a python model |
 | E161 | what a python model returns |
 | E162 | a python model that fails, or cannot be differentiated |

@@ -14,6 +14,7 @@ from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
 from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
+from fitkit.gradient_policy import CheckGrad, Claim, Domain
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("above", "gt"),
@@ -78,6 +79,9 @@ def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
         what = "a number or a map"
     message = f"{name} must be {what}, not {described(value)}" if what else f"{name}: {error['msg']}"
     hint = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
+    if path[0] == "check_grad" and len(path) == 3 and kind == "dict_type":
+        what = "a formula, or a map" if path[1] == "claims" else "two numbers, `[0, 10]`, or a map"
+        message = f"{name} must be {what}, not {described(value)}"
     if path[-1] in {"min", "max"} and isinstance(value, float) and math.isinf(value):
         hint = f"leave `{path[-1]}` out where there is no bound"
     return tree.diagnostic(
@@ -114,6 +118,9 @@ def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
     """Return the component at `path`, and how a message names it."""
     section = str(path[0])
     components = SECTIONS[section]
+    if section == "check_grad" and len(path) > 2:
+        owner = {"claims": Claim, "domain": Domain}.get(str(path[1]), CheckGrad)
+        return owner, f" for {'claim' if owner is Claim else 'domain'} `{path[-1]}`"
     if section in LATER_KINDS:
         node = tree.node((section, "kind"))
         kind = str(getattr(node, "value", ""))

@@ -8,6 +8,7 @@ from typing import Literal, final
 
 from fitkit.component import Component
 from fitkit.expressions import Expression
+from fitkit.gradient_policy import CheckGrad
 from fitkit.losses import Loss
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.models import Model
@@ -53,6 +54,8 @@ class Config(Component):
     """Search from many starts, and report the distinct minima."""
     uncertainty: Uncertainty = field(default_factory=Covariance)
     """Error bars; a bare text is the kind."""
+    check_grad: CheckGrad = field(default_factory=CheckGrad)
+    """What `check-grad` is told: derivatives by hand, and policies."""
     seed: Count = 0
     """The seed of everything random."""
     precision: Literal["auto", "float64", "float32"] = "auto"

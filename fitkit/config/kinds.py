@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from typing import Any, Final
 
 from fitkit.component import Component
+from fitkit.gradient_policy import CheckGrad
 from fitkit.losses import LOSSES, Loss
 from fitkit.models import MODELS, Model
 from fitkit.multistart.settings import Multistart
@@ -35,6 +36,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
     "stopping": (Stopping,),
     "multistart": (Multistart,),
     "uncertainty": UNCERTAINTIES,
+    "check_grad": (CheckGrad,),
 }
 """The components of each section; of `parameters`, of each entry."""
 
@@ -45,7 +47,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"expect", "constraints", "check_grad", "matrix"}),
+    "": frozenset({"expect", "constraints", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
     "model": frozenset({"standardize", "categorical"}),
     "parameters": frozenset({"shared", "shape"}),

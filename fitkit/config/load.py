@@ -11,6 +11,7 @@ from typing import Final, TextIO
 
 from fitkit.config.availability import refuse_unavailable
 from fitkit.config.batch_rules import batch_rules
+from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
 from fitkit.config.files import read_config
 from fitkit.config.names import check_names
@@ -49,6 +50,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
         *objective_rules(sections),
         *reading_rules(sections),
         *batch_rules(sections),
+        *check_grad_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
     problems += _one_standard_input(sections, path, stdin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import final
 
+from fitkit.config.claim_names import claim_names
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import Path, find_word
 from fitkit.errors import ConfigError, DataError, Diagnostic, did_you_mean, one_of
@@ -27,6 +28,8 @@ class Roles:
     """Parameters that the objective depends on, directly or through ties, in the order of every table."""
     unused: tuple[str, ...]
     """Free parameters that it does not depend on."""
+    claimed: tuple[str, ...] = ()
+    """Columns that only claimed derivatives use; `train` does not read them."""
 
 
 @final
@@ -40,6 +43,7 @@ class _Search:
     inputs: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    claimed: frozenset[str] = frozenset()
     mistakes: list[Diagnostic] = field(default_factory=list)
     absent: list[Diagnostic] = field(default_factory=list)
 
@@ -65,10 +69,13 @@ def check_names(source: ConfigSource, columns: tuple[str, ...] | None) -> Roles:
         _model(search, config.model)
         _loss(search)
         _rows(search)
+    claimed, mistakes = claim_names(source, columns, search.known)
+    search.mistakes += mistakes
     if search.mistakes:
         raise ConfigError(*search.mistakes)
     if search.absent:
         raise DataError(*search.absent)
+    search.claimed = claimed - search.inputs - search.others
     return _roles(search, (*own, *(name for name in config.parameters if name not in own)))
 
 
@@ -88,6 +95,7 @@ def _roles(search: _Search, names: tuple[str, ...]) -> Roles:
         table_columns=tuple(name for name in order if name in search.inputs | search.others),
         parameters=tuple(name for name in names if name in used),
         unused=tuple(name for name, p in parameters.items() if name not in used and not p.fixed and p.equals is None),
+        claimed=tuple(name for name in search.columns or sorted(search.claimed) if name in search.claimed),
     )
 
 
@@ -232,10 +240,4 @@ def _columns_help(name: str, search: _Search) -> str | None:
 
 def _mistake(search: _Search, path: Path, name: str, code: str, message: str, way_out: str | None) -> None:
     """Tell of a name at its place in the formula, or in the definition that brings it in."""
-    tree = search.source.tree
-    for where in (path, *(("definitions", key) for key in search.source.config.definitions)):
-        found = find_word(tree.node(where), name)
-        if found is not None:
-            search.mistakes.append(found.diagnostic(code, message, way_out))
-            return
-    search.mistakes.append(tree.diagnostic(path, code, message, way_out, value=True))
+    search.mistakes.append(search.source.name_diagnostic(path, name, code, message, way_out))

@@ -9,7 +9,7 @@ from typing import final
 
 from fitkit.config.config import Config
 from fitkit.config.tree import Path as KeyPath
-from fitkit.config.tree import Tree
+from fitkit.config.tree import Tree, find_word
 from fitkit.errors import Diagnostic
 from fitkit.expressions import Expression, parse
 
@@ -38,3 +38,13 @@ class ConfigSource:
         Where the config does not have the key, the place is the nearest section that it would stand in.
         """
         return self.tree.diagnostic(path, code, message, help_line, value=value)
+
+    def name_diagnostic(
+        self, path: KeyPath, name: str, code: str, message: str, help_line: str | None = None
+    ) -> Diagnostic:
+        """Return a mistake at a name in the formula at `path`, or in the definition that brings it in."""
+        for where in (path, *(("definitions", key) for key in self.config.definitions)):
+            found = find_word(self.tree.node(where), name)
+            if found is not None:
+                return found.diagnostic(code, message, help_line)
+        return self.tree.diagnostic(path, code, message, help_line, value=True)

@@ -41,8 +41,17 @@ class Assembled:
     """The left side, as written."""
 
 
-def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None = None) -> Assembled:
+def assemble(
+    source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None = None, for_check: bool = False
+) -> Assembled:
     """Return the problem that a config describes.
+
+    Args:
+        source: the config.
+        allow_python: whether a python model may run its code.
+        stdin: where a table on standard input is read from.
+        for_check: whether its gradient is to be checked: then the table has the columns of claimed derivatives too, and
+            a python model need not be differentiable as its optimizer asks.
 
     Raises:
         ConfigError: a name has no role, or Python code is asked for without permission or fails.
@@ -59,7 +68,7 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
             problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=None, target=None
         ))  # fmt: skip
     model = _loaded(source, config.model, allow_python=allow_python)
-    table, roles = _read(source, stdin)
+    table, roles = _read(source, stdin, claimed=for_check)
     parameters = _with_defaults(config, model)
     parts = _parameter_parts(parameters, roles, dtype)
     loss = _linked(config.loss, model)
@@ -72,7 +81,7 @@ def assemble(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None
     assembled = _registered(Assembled(
         problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
     ))  # fmt: skip
-    try_python(source, problem, parts.start)
+    try_python(source, problem, parts.start, derivatives=not for_check)
     return assembled
 
 
@@ -84,13 +93,13 @@ def _registered(assembled: Assembled) -> Assembled:
 # -- the table --------------------------------------------------------------------------------------------------------------
 
 
-def _read(source: ConfigSource, stdin: BinaryIO | None) -> tuple[Table, Roles]:
+def _read(source: ConfigSource, stdin: BinaryIO | None, *, claimed: bool) -> tuple[Table, Roles]:
     """Read the columns in use; which those are is known once the names of all columns are."""
     found: list[Roles] = []
 
     def used(names: tuple[str, ...]) -> tuple[str, ...]:
         found.append(check_names(source, names))
-        return found[-1].table_columns
+        return found[-1].table_columns + (found[-1].claimed if claimed else ())
 
     table = table_of(source, used, stdin)
     return table, found[-1]

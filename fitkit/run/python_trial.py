@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 _ONE_EACH = "return one number per row, an array of the target's shape; nothing is broadcast over rows"
 
 
-def try_python(source: ConfigSource, problem: Problem, start: Vector) -> None:
-    """Trace a python model and its first two derivatives; nothing is computed, and other models are passed over.
+def try_python(source: ConfigSource, problem: Problem, start: Vector, *, derivatives: bool = True) -> None:
+    """Trace a python model and, if asked, its first two derivatives; nothing is computed, and other models are passed over.
 
     Raises:
         ConfigError: it fails, cannot be differentiated, or returns something else than one real number per row.
     """
     if isinstance(problem.model, PythonModel) and problem.rows is not None:
         _try_values(source, problem, problem.rows, problem.model, start)
-        _try_derivatives(source, problem, problem.rows, problem.model, start)
+        if derivatives:
+            _try_derivatives(source, problem, problem.rows, problem.model, start)
 
 
 def _try_values(source: ConfigSource, problem: Problem, rows: RowData, model: PythonModel, start: Vector) -> None:

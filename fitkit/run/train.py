@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from fitkit import __version__
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import ConfigSource, plain_values
-from fitkit.errors import Diagnostic, EnvironmentFault, ExitCode
+from fitkit.errors import ConfigError, ExitCode
 from fitkit.minimize import HistoryRow, Search, Watch, minimize
 from fitkit.models import PythonModel
 from fitkit.result import MultistartSummary, Result, Seconds, Status
@@ -20,6 +18,8 @@ from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.conclude import Conclusion, conclude
 from fitkit.run.folder import RunFolder
+from fitkit.run.memory import out_of_memory
+from fitkit.run.printing import prints_aside
 from fitkit.run.saving import save
 
 if TYPE_CHECKING:
@@ -53,10 +53,14 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
     Raises:
         FitkitError: the config, the data, the machine or the disk make a fit impossible.
     """
+    if source.config.check_grad.only:
+        message = "this config is for `check-grad` alone: its section `check_grad` says `only: true`"
+        place = source.diagnostic(("check_grad", "only"), "E123", message, f"run `fitkit check-grad {source.shown}`")
+        raise ConfigError(place)
     name = name_of(source)
     folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
     try:
-        with _prints_aside(source):
+        with prints_aside(source):
             result, search, conclusion, assembled = _fit(source, options, started, name)
         if folder is not None:
             save(folder, source, result, search, conclusion, assembled)
@@ -64,19 +68,6 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
         if folder is not None:
             folder.release()
     return result, folder
-
-
-@contextmanager
-def _prints_aside(source: ConfigSource) -> Iterator[None]:
-    """Send what a python model prints, in callbacks too, to standard error: standard output belongs to the report."""
-    if not isinstance(source.config.model, PythonModel):
-        yield
-        return
-    with redirect_stdout(sys.stderr):
-        try:
-            yield
-        finally:
-            jax.effects_barrier()  # type: ignore[no-untyped-call]  # jax leaves it without types
 
 
 def name_of(source: ConfigSource) -> str:
@@ -110,7 +101,7 @@ def _fit(
             stop=watch.interrupted,
         )
     except jax.errors.JaxRuntimeError as error:
-        raise _out_of_memory(error) from None
+        raise out_of_memory(error) from None
     run = time.perf_counter() - began
     compiling = COMPILATIONS.seconds - compiled_before
     status = conclusion.verdict.status
@@ -169,12 +160,3 @@ def _provenance(source: ConfigSource, assembled: Assembled, platform: str) -> di
         "data_sha256": None if table is None else table.sha256,
         "code_sha256": model.loaded.sha256 if isinstance(model, PythonModel) and model.loaded is not None else None,
     }
-
-
-def _out_of_memory(error: Exception) -> Exception:
-    """Return what to raise for an error of the device: its memory is the environment's, anything else is a bug."""
-    if "RESOURCE_EXHAUSTED" not in str(error):
-        return error
-    return EnvironmentFault(Diagnostic(
-        code="E702", message="the device ran out of memory", help="use fewer rows, `precision: float32`, or `device: cpu`"
-    ))  # fmt: skip
