@@ -111,6 +111,10 @@ class UncertaintySummary:
     resamples: int | None = None
     converged: int | None = None
     """How many of the resamples converged."""
+    bands: str | None = None
+    """Which bands of the rows there are, or why there are none; None for an objective without rows."""
+    residual_variance: float | None = None
+    """s², the variance of a target of weight one (in units of sigma², where the data give sigma); None where not known."""
 
 
 @final

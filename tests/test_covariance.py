@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import iminuit  # type: ignore[import-untyped]  # it comes without types
+import mpmath  # type: ignore[import-untyped]  # it comes without types
 import numpy as np
 import pytest
+from command import fitkit, written
 from fitting import Fit, column, fit
 from numpy.typing import NDArray
 from scipy import optimize, stats
@@ -250,3 +253,123 @@ def test_a_penalty_makes_errors_approximate() -> None:
     assert uncertainty is not None
     assert uncertainty.status == "approximate"
     assert "l2" in (uncertainty.message or "")
+
+
+# -- which curvature, and the sandwich ----------------------------------------------------------------------------------------
+
+
+def told(found: Fit) -> str:
+    assert found.result.uncertainty is not None
+    return found.result.uncertainty.message or ""
+
+
+def hesse(found: Fit, sigma: Any) -> Array:
+    """Return the covariance by second derivatives of half chi-square, in 40 digits: what HESSE approaches (errordef 1/2)."""
+    with mpmath.workdps(40):
+
+        def half_chi_square(a: Any, k: Any, c: Any) -> Any:
+            return sum(
+                ((a * mpmath.exp(-k * x) + c - y) / s) ** 2 / 2
+                for x, y, s in zip(X.tolist(), Y.tolist(), np.broadcast_to(sigma, 40).tolist(), strict=True)
+            )
+
+        point = [mpmath.mpf(value) for value in found.values]
+        orders = [tuple(int(i == j) + int(i == k) for i in range(3)) for j in range(3) for k in range(3)]
+        second = [mpmath.diff(half_chi_square, point, order) for order in orders]
+        information = mpmath.matrix([second[:3], second[3:6], second[6:]])
+        return np.array(mpmath.inverse(information).tolist(), float)
+
+
+def test_the_exact_hessian_of_a_chi_square_is_hesses() -> None:
+    found = decayed(s=SIGMA, sigma="s", uncertainty={"kind": "covariance", "hessian": "exact"})
+    agrees(found, hesse(found, SIGMA), 1e-9)
+    assert told(found) == "exact Hessian, scale from sigma"
+    oracle = minuit(lambda t: float(np.sum(((decay(X, *t) - Y) / SIGMA) ** 2) / 2), found.values)
+    np.testing.assert_allclose(found.errors, oracle.errors, rtol=1e-3)
+    assert not np.allclose(found.errors, decayed(s=SIGMA, sigma="s").errors, rtol=1e-4)
+
+
+def test_the_exact_hessian_without_sigma_has_its_scale_from_the_residuals() -> None:
+    found = decayed(uncertainty={"kind": "covariance", "hessian": "exact"})
+    variance = float(np.sum((decay(X, *found.values) - Y) ** 2) / 37)
+    agrees(found, hesse(found, np.sqrt(variance)), 1e-9)
+    assert told(found) == "exact Hessian, scale from the residuals"
+
+
+def test_gauss_newton_is_the_default_of_squares() -> None:
+    chosen = decayed(uncertainty={"kind": "covariance", "hessian": "gauss_newton"})
+    np.testing.assert_array_equal(chosen.errors, decayed().errors)
+    assert told(chosen) == told(decayed()) == "Gauss-Newton, scale from the residuals"
+
+
+@pytest.mark.parametrize("hessian", ["auto", "exact"])
+def test_the_sandwich_of_a_curve_is_hc0(hessian: str) -> None:
+    """(J'WJ)^-1 (sum of w² r² j j') (J'WJ)^-1, with all of the Hessian in place of J'WJ if asked."""
+    asked = {"kind": "covariance", "sandwich": "always", "hessian": hessian}
+    found = decayed(w=WEIGHT, weights="w", uncertainty=asked)
+    a, k, c = found.values
+    decline = np.exp(-k * X)
+    slopes, residual = np.column_stack([decline, -a * X * decline, np.ones(40)]), decay(X, a, k, c) - Y
+    curvature = (slopes.T * WEIGHT) @ slopes
+    if hessian == "exact":
+        pull = WEIGHT * residual * decline
+        curvature += np.array([
+            [0, -pull @ X, 0], [-pull @ X, a * pull @ X**2, 0], [0, 0, 0],
+        ])  # fmt: skip
+    bread = np.linalg.inv(curvature)
+    agrees(found, bread @ ((slopes.T * (WEIGHT * residual) ** 2) @ slopes) @ bread, 1e-7)
+    assert told(found).startswith("sandwich, exact Hessian" if hessian == "exact" else "sandwich, Gauss-Newton")
+    rate = found.result.parameters["k"]
+    assert rate.error is not None
+    half = stats.norm.ppf(0.975) * rate.error
+    assert rate.interval == pytest.approx((rate.value - half, rate.value + half), rel=1e-9)
+
+
+def test_the_sandwich_of_counts_in_closed_form() -> None:
+    data = {"values": {"x": column(X), "y": column(COUNTS)}}
+    linear = {"kind": "linear", "inputs": ["x"], "target": "y"}
+    asked = {"kind": "covariance", "sandwich": "always"}
+    found = fit({"data": data, "model": linear, "loss": "poisson", "uncertainty": asked})
+    rate = np.exp(DESIGN @ found.values)
+    bread = np.linalg.inv((DESIGN.T * rate) @ DESIGN)
+    agrees(found, bread @ ((DESIGN.T * (COUNTS - rate) ** 2) @ DESIGN) @ bread, 1e-7)
+
+
+def test_a_prior_scatters_as_it_says_in_the_sandwich_of_squares() -> None:
+    """With nothing but priors to tell them apart: the mean of n equal rows with a prior at its own place."""
+    config = {
+        "data": {"values": {"x": [0.0] * 4, "y": [1.0, 3.0, 2.0, 2.0]}, "sigma": 0.5}, "model": "y ~ a + 0 * x",
+        "parameters": {"a": {"start": 1, "prior": {"mean": 2, "sigma": 0.4}}},
+        "uncertainty": {"kind": "covariance", "sandwich": "always"},
+    }  # fmt: skip
+    information = 4 / 0.5**2 + 1 / 0.4**2
+    spread = 2 / 0.5**4 + 1 / 0.4**2
+    assert fit(config).errors[0] == pytest.approx(np.sqrt(spread) / information, rel=1e-9)
+
+
+def test_of_a_robust_loss_the_curvature_is_exact() -> None:
+    found = decayed(loss="huber")
+    assert told(found).startswith("sandwich, exact Hessian")
+    np.testing.assert_array_equal(
+        decayed(loss="huber", uncertainty={"kind": "covariance", "hessian": "exact"}).errors, found.errors
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "word"),
+    [
+        ("uncertainty: {hessian: gauss_newton}\nloss: poisson", "gauss_newton"),
+        ("uncertainty: {hessian: gauss_newton}\nloss: huber", "gauss_newton"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(tmp_path: Path, lines: str, word: str) -> None:
+    base = "data: {values: {x: [1, 2, 3], y: [1, 2, 4]}}\nmodel: y ~ a * x\nparameters: {a: 1}\n"
+    lines = lines.replace("{hessian", "{kind: covariance, hessian")
+    done = fitkit("validate", written(tmp_path, "c.yaml", f"{base}{lines}\n"))
+    assert done.code == 2
+    assert word in done.err + done.out
+
+
+def test_an_objective_has_no_errors_to_choose(tmp_path: Path) -> None:
+    text = "minimize: a**2\nparameters: {a: 1}\nuncertainty: {kind: covariance, hessian: exact}\n"
+    assert fitkit("validate", written(tmp_path, "c.yaml", text)).code == 2

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from fitkit.config.availability import refuse_unavailable
-from fitkit.config.batch_rules import batch_rules
 from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
 from fitkit.config.files import read_config
@@ -23,6 +22,7 @@ from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
 from fitkit.config.tables import header_of
 from fitkit.config.tree import MOST_TOLD, Tree
+from fitkit.config.uncertainty_rules import uncertainty_rules
 from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.parameters import Parameter
 
@@ -49,8 +49,8 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
     problems += [
         *objective_rules(sections),
         *reading_rules(sections),
-        *batch_rules(sections),
         *check_grad_rules(sections),
+        *uncertainty_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
     problems += _one_standard_input(sections, path, stdin)

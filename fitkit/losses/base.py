@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from fitkit.backend import jnp
 from fitkit.component import Component
@@ -48,6 +48,8 @@ class Loss(Component):
     canonical: ClassVar[bool] = False
     """Whether observed and expected information agree for a linear predictor."""
     target_rule: ClassVar[TargetRule | None] = None
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "unknown"
+    """Whether `variance` says how new targets scatter: always, where the data give sigma, or never."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,6 +68,13 @@ class Loss(Component):
     def mean(self, prediction: Rows) -> Rows:
         """Return what the model predicts on the scale of the target, shape (rows,): the inverse of the link."""
         return prediction
+
+    def variance(self, fitted: Fitted) -> Rows:
+        """Return the variance of a target of weight one about its prediction, shape (rows,), in units of s² for squares.
+
+        NaN where the loss does not say how new targets scatter; see `scatter`.
+        """
+        return jnp.full_like(fitted.target, jnp.nan)
 
 
 class ResidualLoss(Loss):
@@ -88,6 +97,8 @@ class DistanceLoss(ResidualLoss):
     rho exactly, with no reweighting, and automatic differentiation gives every derivative.
     """
 
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "by_sigma"
+
     @abstractmethod
     def rho(self, squared: Rows) -> Rows:
         """Return the cost for the squared distance, shape (rows,): zero at zero, with a slope, and no cancellation there."""
@@ -97,6 +108,10 @@ class DistanceLoss(ResidualLoss):
         """Return u = (prediction - target) / sigma, in units of the target where there is no sigma, shape (rows,)."""
         difference = fitted.prediction - fitted.target
         return difference if fitted.sigma is None else difference / fitted.sigma
+
+    def variance(self, fitted: Fitted) -> Rows:
+        """Return sigma², or one where there is none, shape (rows,)."""
+        return jnp.ones_like(fitted.target) if fitted.sigma is None else fitted.sigma**2
 
     def residual(self, fitted: Fitted) -> Rows:
         """Return u sqrt(rho(u²) / u²), shape (rows,)."""

@@ -24,6 +24,7 @@ class GaussianLikelihood(Loss):
     sigma: Expression
     """The standard deviation of a row: a formula of columns, parameters and `prediction`: `s0 + s1 * t`."""
     likelihood: ClassVar[bool] = True
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "known"
 
     @property
     def names(self) -> frozenset[str]:
@@ -42,3 +43,7 @@ class GaussianLikelihood(Loss):
         safe = jnp.where(positive, sigma, 1.0)
         cost = jnp.log(safe) + ((fitted.prediction - fitted.target) / safe) ** 2 / 2
         return jnp.where(positive, cost, jnp.inf)
+
+    def variance(self, fitted: Fitted) -> Rows:
+        """Return sigma², shape (rows,)."""
+        return evaluate(self.sigma, fitted) ** 2

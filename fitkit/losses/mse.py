@@ -19,6 +19,7 @@ class MeanSquaredError(DistanceLoss):
 
     kind: Literal["mse"] = "mse"
     deviance: ClassVar[bool] = True
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "known"
 
     def rho(self, squared: Rows) -> Rows:
         """Return s itself."""

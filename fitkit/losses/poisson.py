@@ -22,6 +22,7 @@ class Poisson(Loss):
     python model, the log rate from the others."""
     likelihood: ClassVar[bool] = True
     canonical: ClassVar[bool] = True
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "known"
     target_rule: ClassVar[TargetRule | None] = TargetRule(minimum=0, maximum=math.inf, words="counts, zero or above")
 
     def cost(self, fitted: Fitted) -> Rows:
@@ -37,3 +38,7 @@ class Poisson(Loss):
     def mean(self, prediction: Rows) -> Rows:
         """Return the rate, shape (rows,)."""
         return jnp.exp(prediction) if self.link == "log" else prediction
+
+    def variance(self, fitted: Fitted) -> Rows:
+        """Return the rate, shape (rows,)."""
+        return self.mean(fitted.prediction)

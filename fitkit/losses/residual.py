@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
+from fitkit.backend import jax, jnp
 from fitkit.expressions import Expression
 from fitkit.losses.base import Fitted, ResidualLoss
 from fitkit.losses.formulas import ROLES, evaluate
@@ -18,6 +19,7 @@ class FormulaResidual(ResidualLoss):
 
     kind: Literal["residual"] = "residual"
     deviance: ClassVar[bool] = True
+    scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "known"
     expression: Expression
     """The residual of a row: `(target - prediction) / sqrt(prediction)`."""
 
@@ -35,3 +37,13 @@ class FormulaResidual(ResidualLoss):
         """Return the expression, divided by sigma where the data give one, shape (rows,)."""
         value = evaluate(self.expression, fitted)
         return value if fitted.sigma is None else value / fitted.sigma
+
+    def variance(self, fitted: Fitted) -> Rows:
+        """Return 1 / (d residual / d target)² where the target is as predicted, shape (rows,): residuals have variance s²."""
+        here = replace(fitted, target=fitted.prediction)
+
+        def residual(target: Rows) -> Rows:
+            return self.residual(replace(here, target=target))
+
+        slope: Rows = jax.jvp(residual, (here.target,), (jnp.ones_like(here.target),))[1]
+        return 1 / slope**2

@@ -46,6 +46,8 @@ def document(result: Result) -> dict[str, Any]:
             "method": uncertainty.method,
             "resamples": uncertainty.resamples,
             "converged": uncertainty.converged,
+            "bands": uncertainty.bands,
+            "residual_variance": uncertainty.residual_variance,
         },
         "multistart": None if result.multistart is None else asdict(result.multistart),
         "optimizer": result.optimizer,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 Intervals: TypeAlias = dict[str, tuple[float | None, float | None]]
-Bars: TypeAlias = tuple[UncertaintySummary, dict[str, float], Intervals]
+Bars: TypeAlias = "tuple[UncertaintySummary, dict[str, float], Intervals, Matrix | None]"
 
 ENOUGH = 0.95
 """Share of resamples that must converge for accurate errors: those that do not are not a random choice."""
@@ -36,7 +36,7 @@ def bootstrap_bars(
     seed: int,
     stop: Callable[[], bool],
 ) -> Bars:
-    """Return how the bootstrap went, the standard errors and the intervals.
+    """Return how the bootstrap went, the standard errors, the intervals and the minima of the resamples, (resamples, free).
 
     Args:
         problem: the objective.
@@ -54,11 +54,11 @@ def bootstrap_bars(
     elif predictions is not None:
         found = bootstrap(problem, theta, predictions, settings, seed, stop)
     if isinstance(found, str):
-        return _summary(settings, "unavailable", found, None), {}, {}
+        return _summary(settings, "unavailable", found, None), {}, {}, None
     converged = len(found.theta)
     words = f"{settings.method} bootstrap, {converged} of {found.resamples} resamples converged"
     if converged < max(2.0, TOO_FEW * found.resamples):
-        return _summary(settings, "unavailable", words, converged), {}, {}
+        return _summary(settings, "unavailable", words, converged), {}, {}, None
     free = problem.layout.free
     lost = {name for name, held in zip(free, evidence.held, strict=True) if held} | unidentified
     errors, intervals = _spread(problem, found, lost, settings.level)
@@ -66,7 +66,8 @@ def bootstrap_bars(
     kept = [index for index, name in enumerate(free) if name not in lost]
     names, part = tuple(free[index] for index in kept), found.theta[:, kept]
     status: Literal["approximate", "accurate"] = "approximate" if caveats else "accurate"
-    return _summary(settings, status, "; ".join([words, *caveats]), converged, names, part), errors, intervals
+    told = _summary(settings, status, "; ".join([words, *caveats]), converged, names, part)
+    return told, errors, intervals, found.theta
 
 
 def _spread(

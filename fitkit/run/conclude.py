@@ -17,8 +17,10 @@ from fitkit.run.error_bars import error_bars
 from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
+from fitkit.run.row_bands import row_bands
 from fitkit.run.verdict import Verdict, directions, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
+from fitkit.uncertainty.bands import Bands
 from fitkit.uncertainty.covariance import TAKES_PART
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Conclusion:
     uncertainty: UncertaintySummary
     warnings: tuple[str, ...]
     predictions: Vector | None
+    bands: Bands | None
+    """Of the rows, where they were asked for."""
 
 
 def conclude(
@@ -52,6 +56,7 @@ def conclude(
     *,
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
+    with_bands: bool = False,
 ) -> Conclusion:
     """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
@@ -88,4 +93,5 @@ def conclude(
         uncertainty=errors.summary,
         warnings=tuple(warnings_of(assembled, fit, errors.summary)),
         predictions=predictions,
+        bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,
     )

@@ -10,9 +10,19 @@ from fitkit.evidence import Evidence
 from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import Status, UncertaintySummary
+from fitkit.run.row_bands import bands_told
 from fitkit.run.verdict import Verdict
 from fitkit.uncertainty import Bootstrap, Covariance, Profile, Uncertainty
-from fitkit.uncertainty.covariance import CovarianceEstimate, estimate_covariance, values_jacobian
+from fitkit.uncertainty.bands import NormalSpread, ResampledSpread, Spread
+from fitkit.uncertainty.covariance import (
+    DEFAULT,
+    CovarianceEstimate,
+    degrees_of_freedom,
+    estimate_covariance,
+    residual_variance,
+    scale_from_residuals,
+    values_jacobian,
+)
 from fitkit.uncertainty.intervals import two_sided_quantile
 
 if TYPE_CHECKING:
@@ -32,6 +42,8 @@ class ErrorBars:
     errors: dict[str, float]
     intervals: dict[str, tuple[float | None, float | None]]
     unidentified: frozenset[str]
+    spread: Spread | None = None
+    """Of theta, for the bands of the rows."""
 
 
 def error_bars(
@@ -44,7 +56,7 @@ def error_bars(
     seed: int,
     stop: Callable[[], bool],
 ) -> ErrorBars:
-    """Return the error bars of a converged fit, or why there are none.
+    """Return the error bars of a converged fit, or why there are none, and which bands of the rows follow.
 
     Args:
         problem: the objective.
@@ -55,12 +67,27 @@ def error_bars(
         seed: of resamples.
         stop: asked in what takes long.
     """
+    bars = _error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
+    return replace(bars, summary=replace(bars.summary, bands=bands_told(problem, bars.spread, bars.summary)))
+
+
+def _error_bars(
+    problem: Problem,
+    search: Search,
+    evidence: Evidence,
+    uncertainty: Uncertainty,
+    verdict: Verdict,
+    *,
+    seed: int,
+    stop: Callable[[], bool],
+) -> ErrorBars:
     free, theta = problem.layout.free, search.theta
     if not isinstance(uncertainty, Covariance | Profile | Bootstrap):
         return _without(uncertainty.kind, "none were asked for", None)
     estimate = None
     if verdict.status is Status.CONVERGED or len(evidence.flat):
-        estimate = estimate_covariance(problem, theta, evidence)
+        asked = uncertainty if isinstance(uncertainty, Covariance) else DEFAULT
+        estimate = estimate_covariance(problem, theta, evidence, asked)
     unidentified = frozenset() if estimate is None else frozenset(
         name for name, lost in zip(free, estimate.unidentified, strict=True) if lost
     )  # fmt: skip
@@ -69,8 +96,13 @@ def error_bars(
     if isinstance(uncertainty, Bootstrap):
         from fitkit.run.bootstrap_bars import bootstrap_bars
 
-        told, errors, intervals = bootstrap_bars(problem, theta, evidence, uncertainty, unidentified, seed, stop)
-        return ErrorBars(summary=told, errors=errors, intervals=intervals, unidentified=unidentified)
+        told, errors, intervals, sample = bootstrap_bars(
+            problem, theta, evidence, uncertainty, unidentified, seed, stop
+        )
+        dof = degrees_of_freedom(problem) if scale_from_residuals(problem) else None
+        spread = None if sample is None else ResampledSpread(theta=sample, dof=dof)
+        told = replace(told, residual_variance=residual_variance(problem, search.final.loss))
+        return ErrorBars(summary=told, errors=errors, intervals=intervals, unidentified=unidentified, spread=spread)
     if estimate.matrix is None:
         bars = _without(uncertainty.kind, estimate.message, uncertainty.level, unidentified)
     else:
@@ -130,8 +162,10 @@ def _with(
         level=uncertainty.level,
         names=names,
         correlation=part / np.outer(deviations, deviations),
+        residual_variance=estimate.residual_variance,
     )
-    return ErrorBars(summary=summary, errors=errors, intervals=intervals, unidentified=unidentified)
+    spread = None if estimate.half is None else NormalSpread(half=estimate.half, dof=estimate.dof)
+    return ErrorBars(summary=summary, errors=errors, intervals=intervals, unidentified=unidentified, spread=spread)
 
 
 def values_by_name(problem: Problem, theta: Vector) -> dict[str, float]:

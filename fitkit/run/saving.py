@@ -14,6 +14,7 @@ from fitkit.result import Result
 from fitkit.run.assemble import Assembled
 from fitkit.run.conclude import Conclusion
 from fitkit.run.folder import RESULT, RunFolder
+from fitkit.uncertainty.bands import Bands
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ def save(
     history = ((row.step, *map(_cell, row[1:])) for row in search.history)
     folder.write("history.csv", _text(_csv(("step", "loss", "optimality", "change"), history)))
     if conclusion.predictions is not None:
-        folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions)))
+        folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions, conclusion.bands)))
     folder.write("parameters.npz", lambda stream: _arrays(stream, result))
     folder.write(RESULT, _text(render(result) + "\n"))
     folder.publish()
@@ -60,8 +61,8 @@ def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     return buffer.getvalue()
 
 
-def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
-    """Return inputs, target, prediction and residual, row by row."""
+def _predictions(assembled: Assembled, predictions: NDArray[np.float64], bands: Bands | None) -> str:
+    """Return inputs, target, prediction, residual and the ends of the bands that there are, row by row."""
     import numpy as np
 
     rows = assembled.problem.rows
@@ -75,7 +76,9 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64]) -> str:
         predictions,
         target - predictions,
     ]
-    header = (*names, (assembled.target or "target").strip(), "prediction", "residual")
+    ends = {} if bands is None else bands.ends
+    columns += ends.values()
+    header = (*names, (assembled.target or "target").strip(), "prediction", "residual", *ends)
     return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
 
 

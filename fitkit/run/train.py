@@ -99,6 +99,7 @@ def _fit(
             config.uncertainty,
             seed=config.seed,
             stop=watch.interrupted,
+            with_bands=options.keep,
         )
     except jax.errors.JaxRuntimeError as error:
         raise out_of_memory(error) from None

@@ -4,12 +4,17 @@
     likelihoods         (sum of weights * H)^-1, the inverse observed information
     other losses        A^-1 B A^-1, the sandwich: A = sum of weighted Hessians, B = sum of outer products of row gradients
 
+On request J'WJ gives way to half the exact Hessian of the sum of squares, J'WJ + sum w r Hess r, and the sandwich stands for
+squares and likelihoods too: for a linear model it is then White's HC0, (X'X)^-1 (sum of r² x x') (X'X)^-1.
+
 References: G. A. F. Seber and C. J. Wild, Nonlinear Regression, Wiley 1989, section 5.1; P. J. Huber, The Behavior of
-Maximum Likelihood Estimates under Nonstandard Conditions, Fifth Berkeley Symposium (1967), for the sandwich.
+Maximum Likelihood Estimates under Nonstandard Conditions, Fifth Berkeley Symposium (1967), and H. White, A
+Heteroskedasticity-Consistent Covariance Matrix Estimator, Econometrica 48 (1980), for the sandwich.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
@@ -18,9 +23,16 @@ from fitkit.evidence import EXACT_UP_TO, Evidence
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.residual import FormulaResidual
-from fitkit.optimizers.least_squares import LeastSquares
-from fitkit.problem import Problem, RowData
+from fitkit.problem import Problem
 from fitkit.types import Theta
+from fitkit.uncertainty.information import (
+    exact_hessian,
+    factor_of,
+    inverse_of_factor,
+    inverse_of_hessian,
+    outer_products,
+)
+from fitkit.uncertainty.settings import Covariance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,28 +42,9 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
+DEFAULT = Covariance()
 TAKES_PART = 0.05
 """A parameter takes part in a flat direction if its component in the unit vector is above this."""
-
-
-@kernel()
-def _hessian(problem: Problem, theta: Theta) -> Theta:
-    hessian: jax.Array = jax.hessian(problem.objective)(theta)
-    return hessian
-
-
-@kernel()
-def _row_gradients(problem: Problem, theta: Theta, rows: RowData) -> jax.Array:
-    """Return the weighted gradient of each row's cost, shape (rows, free)."""
-    gradients: jax.Array = jax.jacfwd(lambda t: problem.row_costs(t, rows))(theta)
-    return rows.weight[:, None] * gradients
-
-
-@kernel()
-def _deviations_jacobian(problem: Problem, theta: Theta) -> jax.Array:
-    """Return the derivatives of the priors' z by theta, shape (priors, free)."""
-    jacobian: jax.Array = jax.jacfwd(problem.deviations)(theta)
-    return jacobian
 
 
 @kernel()
@@ -72,37 +65,53 @@ class CovarianceEstimate:
     message: str
     dof: int | None
     """Degrees of freedom of the scale s², for Student's t; None where the scale is known."""
+    half: Matrix | None = None
+    """H with H H' the covariance over all directions that are determined, shape (free, directions): what predictions need,
+    also those of parameters that have no error of their own."""
+    residual_variance: float | None = None
+    """See `residual_variance`; None too where the errors do not believe in one for all rows."""
     unidentified: Mask
     """Parameters that take part in a flat direction, shape (free,)."""
 
 
-def estimate_covariance(problem: Problem, theta: Vector, evidence: Evidence) -> CovarianceEstimate:
-    """Return the covariance of theta at a minimum, shape (free, free)."""
+def estimate_covariance(
+    problem: Problem, theta: Vector, evidence: Evidence, asked: Covariance = DEFAULT
+) -> CovarianceEstimate:
+    """Return the covariance of theta at a minimum.
+
+    Args:
+        problem: the objective.
+        theta: the minimum, shape (free,).
+        evidence: the derivatives there.
+        asked: which curvature, and whether the sandwich.
+    """
     import numpy as np
 
     unidentified: Mask = np.any(np.abs(evidence.flat) > TAKES_PART, axis=0)
     refused = _refusal(problem, theta, evidence)
     if refused is not None:
-        return CovarianceEstimate(
-            matrix=None, status="unavailable", message=refused, dof=None, unidentified=unidentified
-        )
+        return _unavailable(refused, unidentified)
     with np.errstate(all="ignore"):
-        matrix, made_of, dof = _estimate(problem, theta, evidence)
+        found = _estimate(problem, theta, evidence, asked)
+        matrix = None if found.half is None else found.half @ found.half.T
     lost = evidence.held | unidentified
+    if found.half is None or matrix is None or not (np.diag(matrix)[~lost] > 0).all():
+        return _unavailable("the curvature is not positive definite here", unidentified)
     matrix[lost, :] = matrix[:, lost] = np.nan
-    if not (np.diag(matrix)[~lost] > 0).all():
-        message = "the curvature is not positive definite here"
-        return CovarianceEstimate(
-            matrix=None, status="unavailable", message=message, dof=None, unidentified=unidentified
-        )
     caveats = _caveats(problem, evidence)
     return CovarianceEstimate(
         matrix=matrix,
+        half=found.half,
         status="approximate" if caveats else "accurate",
-        message="; ".join([made_of, *caveats]),
-        dof=dof,
+        message="; ".join([found.made_of, *caveats]),
+        dof=found.dof,
+        residual_variance=found.residual_variance,
         unidentified=unidentified,
     )
+
+
+def _unavailable(why: str, unidentified: Mask) -> CovarianceEstimate:
+    return CovarianceEstimate(matrix=None, status="unavailable", message=why, dof=None, unidentified=unidentified)
 
 
 def values_jacobian(problem: Problem, theta: Vector) -> Matrix:
@@ -168,81 +177,64 @@ def scale_from_residuals(problem: Problem) -> bool:
     return is_sum_of_squares(problem.loss) and problem.rows is not None and problem.rows.sigma is None
 
 
-def _estimate(problem: Problem, theta: Vector, evidence: Evidence) -> tuple[Matrix, str, int | None]:
-    """Return the covariance, what it is made of, and the degrees of freedom of its scale."""
-    import numpy as np
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Estimate:
+    """A covariance as a factor, and how it came about."""
 
-    movable = ~evidence.held
-    total = float(problem.total_weight)
-    point = evidence.linearization
-    if is_sum_of_squares(problem.loss) and point is not None:
-        inverse = _pseudo_inverse_of_factor(point.factor, point.column_norms, movable)
-        if scale_from_residuals(problem):
-            dof = degrees_of_freedom(problem) or 0
-            return inverse * (point.sum_of_squares / dof), "Gauss-Newton, scale from the residuals", dof
-        return inverse / total, f"Gauss-Newton, scale from sigma{_and_priors(problem)}", None
-    if evidence.hessian is not None:
-        hessian = evidence.hessian
+    half: Matrix | None
+    """H with H H' the covariance, shape (free, directions); None where the curvature is not positive definite."""
+    made_of: str
+    dof: int | None
+    residual_variance: float | None
+
+
+def _estimate(problem: Problem, theta: Vector, evidence: Evidence, asked: Covariance) -> _Estimate:
+    movable, total, point = ~evidence.held, float(problem.total_weight), evidence.linearization
+    squared = is_sum_of_squares(problem.loss) and point is not None
+    if squared and point is not None and asked.hessian != "exact":
+        half: Matrix | None = inverse_of_factor(point.factor, point.column_norms, movable) / math.sqrt(2 * total)
+        curvature = "Gauss-Newton"
     else:
-        hessian = np.asarray(_hessian.light(problem, array(theta, problem.lower.dtype)), np.float64)
-    inverse = _pseudo_inverse(total * hessian, movable)
-    if problem.loss is not None and problem.loss.likelihood:
-        return inverse, f"inverse observed information{_and_priors(problem)}", None
-    spread = _outer_products(problem, theta)
-    return inverse @ spread @ inverse, f"sandwich{_and_priors(problem)}", None
+        hessian = evidence.hessian if evidence.hessian is not None else exact_hessian(problem, theta, point)
+        half, curvature = inverse_of_hessian(total * hessian, movable), "exact Hessian"
+    # half half' is the inverse of the Hessian of sum_i w_i cost_i.
+    dof = degrees_of_freedom(problem) if scale_from_residuals(problem) else None
+    variance = residual_variance(problem, None if point is None else point.sum_of_squares)
+    if asked.sandwich == "always" or not (squared or (problem.loss is not None and problem.loss.likelihood)):
+        if half is not None:
+            half = half @ (half.T @ factor_of(outer_products(problem, theta)))
+        words = f"sandwich, {curvature}{_and_priors(problem)}"
+        believed = None if asked.sandwich == "always" else variance
+        return _Estimate(half=half, made_of=words, dof=None, residual_variance=believed)
+    if squared:
+        scale = "residuals" if dof is not None else f"sigma{_and_priors(problem)}"
+        if half is not None:
+            half = half * math.sqrt(2 * (variance or 0.0))
+        words = f"{curvature}, scale from {'the ' if dof is not None else ''}{scale}"
+        return _Estimate(half=half, made_of=words, dof=dof, residual_variance=variance)
+    words = f"inverse observed information{_and_priors(problem)}"
+    return _Estimate(half=half, made_of=words, dof=None, residual_variance=variance)
+
+
+def residual_variance(problem: Problem, objective: float | None) -> float | None:
+    """Return the variance of a target of weight one, in units of the loss's own `variance`: s² = weighted rss / dof or one.
+
+    None where the residuals would have to tell it and cannot.
+
+    Args:
+        problem: with rows.
+        objective: at the minimum.
+    """
+    if not scale_from_residuals(problem):
+        return 1.0
+    dof = degrees_of_freedom(problem) or 0
+    return objective * float(problem.total_weight) / dof if objective is not None and dof > 0 else None
 
 
 def _and_priors(problem: Problem) -> str:
     count = len(problem.priors)
     return f", with {count} prior{'' if count == 1 else 's'}" if count else ""
-
-
-def _outer_products(problem: Problem, theta: Vector) -> Matrix:
-    """Return the sum over rows and priors of the outer products of weighted gradients, shape (free, free)."""
-    import numpy as np
-
-    point = array(theta, problem.lower.dtype)
-    total = np.zeros((len(theta), len(theta)))
-    for rows in LeastSquares(problem).chunks():
-        gradients = np.asarray(_row_gradients.for_work(len(rows) * len(theta))(problem, point, rows), np.float64)
-        total += gradients.T @ gradients
-    if problem.priors:
-        # Unlike a row, a prior says itself how far it scatters: its gradient z dz has the variance of dz.
-        slopes = np.asarray(_deviations_jacobian.light(problem, point), np.float64)
-        total += slopes.T @ slopes
-    return total
-
-
-def _pseudo_inverse_of_factor(factor: Matrix, norms: Vector, movable: Mask) -> Matrix:
-    """Return (R'R)^-1 over the movable parameters and the directions that are determined, shape (free, free)."""
-    import numpy as np
-
-    from fitkit.optimizers.subspace import RANK_TOLERANCE
-
-    scale = np.where(norms[movable] > 0, norms[movable], 1.0)
-    _, singular, right = np.linalg.svd(factor[:, movable] / scale, full_matrices=False)
-    kept = singular > RANK_TOLERANCE * singular[0]
-    half = (right[kept].T / singular[kept]) / scale[:, None]
-    result = np.zeros((len(norms), len(norms)))
-    result[np.ix_(movable, movable)] = half @ half.T
-    return result
-
-
-def _pseudo_inverse(hessian: Matrix, movable: Mask) -> Matrix:
-    """Return H^-1 over the movable parameters and the directions with curvature, shape (free, free)."""
-    import numpy as np
-
-    from fitkit.evidence import FLAT_BELOW
-
-    part = hessian[np.ix_(movable, movable)]
-    diagonal = np.abs(np.diag(part))
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(part / np.outer(scale, scale))
-    kept = np.abs(values) > FLAT_BELOW * max(1.0, float(np.max(np.abs(values), initial=0.0)))
-    half = vectors[:, kept] / scale[:, None]
-    result = np.zeros_like(hessian)
-    result[np.ix_(movable, movable)] = (half / values[kept]) @ half.T
-    return result
 
 
 def _caveats(problem: Problem, evidence: Evidence) -> list[str]:

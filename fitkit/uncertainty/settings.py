@@ -21,6 +21,12 @@ class Covariance(Uncertainty):
     kind: Literal["covariance"] = "covariance"
     level: Level = 0.95
     """The confidence of the intervals."""
+    hessian: Literal["auto", "gauss_newton", "exact"] = "auto"
+    """What the curvature is: J'J alone (gauss_newton), or with the second derivatives of the residuals (exact). `auto` is
+    gauss_newton for squared residuals and exact for all else, for which it is the only choice."""
+    sandwich: Literal["auto", "always"] = "auto"
+    """Whether errors are A^-1 B A^-1, valid whatever the scatter of each row: `auto` for robust losses alone; `always` for
+    squares and likelihoods too, where it is White's HC0."""
 
 
 @final

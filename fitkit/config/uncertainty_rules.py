@@ -1,4 +1,4 @@
-"""Rules of what runs as a batch of fits: many starts, profiles and the bootstrap."""
+"""Rules of error bars, and of what runs as a batch of fits: many starts, profiles and the bootstrap."""
 
 from __future__ import annotations
 
@@ -11,17 +11,32 @@ from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.poisson import Poisson
 from fitkit.losses.residual import FormulaResidual
-from fitkit.uncertainty import Bootstrap, Profile
+from fitkit.uncertainty import Bootstrap, Covariance, Profile
 
 
-def batch_rules(sections: Sections) -> Iterator[Diagnostic]:
-    """Yield what a batch of fits cannot do with the objective of a config."""
+def uncertainty_rules(sections: Sections) -> Iterator[Diagnostic]:
+    """Yield what error bars and a batch of fits cannot do with the objective of a config."""
     if sections.get("multistart") is not None:
         yield from _needs_curvature(sections, ("multistart",), "`multistart`")
+    if isinstance(sections.get("uncertainty"), Covariance):
+        yield from _covariance(sections)
     if isinstance(sections.get("uncertainty"), Profile):
         yield from _profile(sections)
     if isinstance(sections.get("uncertainty"), Bootstrap):
         yield from _bootstrap(sections)
+
+
+def _covariance(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse what would be asked for and not be done: no Gauss-Newton without squares, nothing of a pure objective."""
+    loss, tree, settings = sections.get("loss"), sections.tree, sections.get("uncertainty")
+    for key in ("hessian", "sandwich"):
+        if tree.given("minimize") and tree.given("uncertainty", key):
+            message = f"`{key}` is about standard errors, and `minimize` has none without observations"
+            yield tree.diagnostic(("uncertainty", key), "E111", message, "remove it, or use `profile`")
+    squares = isinstance(loss, MeanSquaredError | FormulaResidual)
+    if settings.hessian == "gauss_newton" and isinstance(loss, Loss) and not squares and not tree.given("minimize"):
+        message = f"`gauss_newton` is for squared residuals, and the loss `{loss.kind}` is none"
+        yield tree.diagnostic(("uncertainty", "hessian"), "E111", message, "use `hessian: exact`", value=True)
 
 
 def _profile(sections: Sections) -> Iterator[Diagnostic]:
