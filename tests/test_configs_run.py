@@ -11,7 +11,7 @@ import pytest
 from fitting import ROOT, fit, right_digits
 
 FOLDER = ROOT / "configs"
-TESTED_ELSEWHERE = {"nist", "nist_linear"}
+TESTED_ELSEWHERE = {"claims", "nist", "nist_linear"}
 NIST: dict[str, Any] = json.loads((ROOT / "datasets/nist/certified.json").read_text())
 ANSWERS: dict[str, list[float]] = {
     # scipy.optimize.least_squares, and for logistic iteratively reweighted least squares, to the digits shown

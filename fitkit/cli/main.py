@@ -16,6 +16,7 @@ from fitkit.errors import ExitCode, FitkitError
 
 COMMANDS = {
     "train": ("fitkit.cli.train", "Fit a config, report convergence, and save the run."),
+    "check-grad": ("fitkit.cli.check_grad", "Verify the gradient of each config's objective."),
     "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
     "init": ("fitkit.cli.initialize", "Write a config from a table and a formula, with guessed starts."),
     "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),

@@ -73,10 +73,11 @@ def _compute(node: Node, operands: list[Any], environment: Environment) -> Any:
         case TextTest():
             return np.asarray(environment[node.comparison]).astype(bool)
         case _:
-            return _operate(node, operands)
+            return operate(node, operands)
 
 
-def _operate(node: Node, operands: list[Any]) -> Any:
+def operate(node: Node, operands: list[Any]) -> Any:
+    """Return the value of a node that has operands from their values, arrays of doubles."""
     import numpy as np
 
     match node:

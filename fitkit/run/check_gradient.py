@@ -18,6 +18,7 @@ from fitkit.reports.gradient_outcome import GradientOutcome
 from fitkit.reports.gradient_sentence import sentence
 from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
+from fitkit.run.claims import checked_claims
 from fitkit.run.memory import out_of_memory
 from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
@@ -91,7 +92,7 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
         for name in assembled.parameters
         if name in assembled.unused
     ]
-    return report.joined(findings=unused, notes=_policies(section))
+    return report.joined(findings=unused, claims=checked_claims(double, assembled), notes=_policies(section))
 
 
 def _settings(config: Config, options: CheckOptions) -> Settings:
@@ -109,15 +110,8 @@ def _settings(config: Config, options: CheckOptions) -> Settings:
 
 
 def _policies(section: CheckGrad) -> list[str]:
-    """Return a sentence for each policy of the config that the check was made under."""
+    """Return a sentence for each policy about points and steps; of the others the check itself tells."""
     told = []
-    if section.allow_kinks:
-        told.append("policy allow_kinks: at a kink any gradient is accepted")
-    if section.allow_stop_gradient:
-        names = ", ".join(section.allow_stop_gradient)
-        told.append(f"policy allow_stop_gradient: the gradient by {names} may be stopped")
-    if section.surrogate:
-        told.append("policy surrogate: a hand-written rule may be another function's derivative")
     if section.scale is not None:
         scales = section.scale if isinstance(section.scale, dict) else {"every parameter": section.scale}
         told.append("policy scale: " + ", ".join(f"{name} by {scale:g}" for name, scale in scales.items()))
