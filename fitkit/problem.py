@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, final, get_type_hints
 from fitkit.backend import jax, jnp
 from fitkit.component import Component
 from fitkit.expressions import Expression, TextComparison, to_jax
+from fitkit.input_matrix import InputMatrix
 from fitkit.losses import LOSSES, Fitted, KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.base import rounded_root
 from fitkit.models import MODELS, Model
@@ -37,7 +38,7 @@ class ShapeMismatchError(ValueError):
 class RowData:
     """The rows: inputs by name (or by comparison of a text column), target, standard errors and weights, all (rows,)."""
 
-    inputs: Mapping[str | TextComparison, Rows]
+    inputs: Mapping[str | TextComparison, Rows] | InputMatrix
     target: Rows
     sigma: Rows | None
     weight: Rows
@@ -49,7 +50,9 @@ class RowData:
     def take(self, index: Any) -> RowData:
         """Return the rows at `index` (a slice or an array of row numbers)."""
         return RowData(
-            inputs={key: column[index] for key, column in self.inputs.items()},
+            inputs=self.inputs.take(index)
+            if isinstance(self.inputs, InputMatrix)
+            else {key: column[index] for key, column in self.inputs.items()},
             target=self.target[index],
             sigma=None if self.sigma is None else self.sigma[index],
             weight=self.weight[index],
@@ -72,7 +75,7 @@ class RowData:
         part = self.take(slice(start, start + size))
         if missing <= 0:
             return part
-        filled = jax.tree.map(lambda column: jnp.concatenate([column, jnp.repeat(column[-1:], missing)]), part)
+        filled = jax.tree.map(lambda column: jnp.concatenate([column, jnp.repeat(column[-1:], missing, axis=0)]), part)
         weight = jnp.concatenate([part.weight, jnp.zeros(missing, part.weight.dtype)])
         return RowData(inputs=filled.inputs, target=filled.target, sigma=filled.sigma, weight=weight)
 
@@ -298,6 +301,7 @@ def register_pytrees() -> None:
         "smoothing",
     )
     _register(Problem, traced=traced)
+    _register(InputMatrix, traced=("matrix",))
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
 
 
@@ -322,11 +326,15 @@ def _register(cls: type, traced: tuple[str, ...]) -> None:
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
 
 
-def _flatten_rows(rows: RowData) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _flatten_rows(rows: RowData) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    rest = (rows.target, rows.sigma, rows.weight)
+    if isinstance(rows.inputs, InputMatrix):
+        return (rows.inputs, *rest), None
     keys = tuple(sorted(rows.inputs, key=str))
-    return (*(rows.inputs[key] for key in keys), rows.target, rows.sigma, rows.weight), keys
+    return (*(rows.inputs[key] for key in keys), *rest), keys
 
 
-def _unflatten_rows(keys: tuple[Any, ...], leaves: tuple[Any, ...]) -> RowData:
-    *inputs, target, sigma, weight = leaves
-    return RowData(inputs=dict(zip(keys, inputs, strict=True)), target=target, sigma=sigma, weight=weight)
+def _unflatten_rows(keys: tuple[Any, ...] | None, leaves: tuple[Any, ...]) -> RowData:
+    *columns, target, sigma, weight = leaves
+    inputs = columns[0] if keys is None else dict(zip(keys, columns, strict=True))
+    return RowData(inputs=inputs, target=target, sigma=sigma, weight=weight)

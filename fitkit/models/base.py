@@ -21,6 +21,9 @@ class Model(Component):
     may_be_constant: ClassVar[bool] = False
     """Whether one number for all rows is a prediction; otherwise anything but one number per row is an error."""
 
+    as_matrix: ClassVar[bool] = False
+    """Whether the inputs come as an `InputMatrix`, which `input_matrix(inputs, names)` hands out without a copy."""
+
     @property
     def has_constant(self) -> bool:
         """Whether R squared compares with the mean of the target (else with zero, for models through the origin)."""

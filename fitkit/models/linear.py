@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from fitkit.backend import jnp
+from fitkit.input_matrix import input_matrix
 from fitkit.models.base import Model
 from fitkit.types import Inputs, Rows, Values
 
@@ -21,6 +22,7 @@ class LinearModel(Model):
     """
 
     kind: Literal["linear"] = "linear"
+    as_matrix: ClassVar[bool] = True
     inputs: tuple[str, ...]
     """The input columns."""
     target: str
@@ -55,7 +57,7 @@ class LinearModel(Model):
 
     def predict(self, values: Values, inputs: Inputs) -> Rows:
         """Return intercept + sum_j w_j x_j, shape (rows,)."""
-        # One product of two stacks: a sum of hundreds of terms written out would take minutes to compile.
-        weights, columns = (jnp.stack([found[name] for name in self.inputs]) for found in (values, inputs))
-        weighted = jnp.sum(weights[:, None] * columns, axis=0)
+        # One product: a sum of hundreds of terms written out would take minutes to compile.
+        weights = jnp.stack([values[name] for name in self.inputs])
+        weighted = input_matrix(inputs, self.inputs) @ weights
         return weighted + values[INTERCEPT] if self.intercept else weighted

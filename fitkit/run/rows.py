@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from fitkit.config import Config, Roles
 from fitkit.errors import DataError, Diagnostic
 from fitkit.expressions import Expression, TextComparison, to_numpy
 from fitkit.expressions.tree import Name
+from fitkit.input_matrix import InputMatrix
 from fitkit.losses import Loss
 from fitkit.models import FormulaModel, Model
 from fitkit.problem import RowData
@@ -42,12 +44,24 @@ def read_rows(config: Config, table: Table, roles: Roles, model: Model, loss: Lo
     counts = slice(None) if (weight > 0).all() else weight > 0
     put = partial(_put, dtype=dtype, counts=counts)
     rows = RowData(
-        inputs={name: put(column) for name, column in inputs.items()},
+        inputs=_as_matrix(inputs, put) if model.as_matrix else {name: put(column) for name, column in inputs.items()},
         target=put(target),
         sigma=None if sigma is None else put(sigma),
         weight=put(weight),
     )
     return rows, np.asarray(weight.sum(), dtype)
+
+
+def _as_matrix(
+    inputs: dict[str | TextComparison, Any], put: Callable[[Any], jax.Array]
+) -> InputMatrix | dict[Any, Any]:
+    """Return the columns side by side; by name where one is no number of its own (a comparison of texts)."""
+    import numpy as np
+
+    names = tuple(name for name in inputs if isinstance(name, str))
+    if len(names) < len(inputs):
+        return {name: put(column) for name, column in inputs.items()}
+    return InputMatrix(names, put(np.stack([inputs[name] for name in names], axis=1)))
 
 
 def _put(column: Any, *, dtype: str, counts: Any) -> jax.Array:
