@@ -64,13 +64,6 @@ class Layout:
     tied: tuple[tuple[str, Expression], ...] = ()
     """Those given by a formula, each after the ones it needs."""
 
-    def origins(self, name: str) -> frozenset[str]:
-        """Return the parameters that a parameter is made of, itself included."""
-        ties = dict(self.tied)
-        if name not in ties:
-            return frozenset({name})
-        return frozenset({name}).union(*(self.origins(other) for other in ties[name].names & set(self.names)))
-
 
 class CircularTies(ValueError):  # noqa: N818 - named for what is wrong
     """Parameters tied to each other in a circle, in the order of the circle."""

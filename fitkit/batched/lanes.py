@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
-
-from fitkit.parameters import Prior
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +30,6 @@ class Lanes:
     """Which parameters each may move, shape (lanes, free); None for all."""
     draw: Draw | None = None
     """The rows of each lane, where they differ from the problem's."""
-    priors: Mapping[str, Prior] | None = None
-    """The priors of each lane in place of the problem's; their numbers are arrays, shape (lanes,)."""
 
 
 @final

@@ -7,97 +7,25 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, final
 
+from fitkit.gradient_check.verdict import LOWERED, Severity, Verdict
+
+__all__ = [
+    "LOWERED",
+    "Check",
+    "ClaimStatus",
+    "ClaimVerdict",
+    "Cost",
+    "Finding",
+    "GradientReport",
+    "Overall",
+    "Rule",
+    "Severity",
+    "Verdict",
+]
+
 NAN = float("nan")
 Overall = Literal["pass", "fail", "inconclusive"]
 """The verdict of a whole check."""
-
-
-@final
-class Severity(StrEnum):
-    """What a verdict does to the whole check."""
-
-    PASS = "pass"  # noqa: S105 - a verdict
-    WARN = "warn"
-    INCONCLUSIVE = "inconclusive"
-    FAIL = "fail"
-
-
-@final
-class Verdict(StrEnum):
-    """What one check found. The values are what the JSON document and JUnit print."""
-
-    PASS = "pass"  # noqa: S105 - a verdict
-    INCONCLUSIVE = "inconclusive"
-    """The numbers cannot resolve whether the gradient is right."""
-
-    FAIL = "fail"
-    """The gradient differs from the derivative by more than the numbers can explain."""
-    ZERO_GRAD = "zero_grad"
-    """The gradient is zero and the derivative is not."""
-    NAN_GRAD = "nan_grad"
-    """The value is finite and the gradient is not."""
-    NONFINITE_VALUE = "nonfinite_value"
-    """The value at the start is not finite."""
-    SHAPE = "shape"
-    """A gradient of another shape than its parameter, or a loss that broadcast unequal shapes."""
-    KINK_FAIL = "kink_fail"
-    """At a kink, the gradient lies outside the interval between the slopes on both sides."""
-    RULE = "rule"
-    """A hand-written derivative rule, or a stopped gradient, is not the derivative of its function."""
-    SYMMETRY = "symmetry"
-    """The gradient is the gradient of no function, or two modes of differentiation disagree."""
-    PRECISION_LOST = "precision_lost"
-    """In float32 the gradient has another sign or scale than in float64."""
-    STAIRCASE = "staircase"
-    """The function is constant between steps: its derivative is zero and useless."""
-    DISCONTINUOUS = "discontinuous"
-    """The function jumps at the point."""
-    NONDET = "nondet"
-    """Two evaluations at one point differ."""
-    REFUTED = "refuted"
-    """A claimed derivative, or an independent oracle, disagrees."""
-
-    KINK_OK = "kink_ok"
-    """At a kink, the gradient lies between the slopes on both sides."""
-    MULTISCALE = "multiscale"
-    """The gradient is right at one scale of steps and another slope holds at another."""
-    UNUSED = "unused"
-    """A parameter without any effect on the value."""
-    IDENT = "ident"
-    """A direction in which the residuals do not change."""
-    PRECISION = "precision"
-    """More than half of float32's digits are lost."""
-    STOPGRAD = "stopgrad"
-    """A stopped gradient that the config declares."""
-    SURROGATE = "surrogate"
-    """A gradient that is meant to be another function's, as the config declares."""
-    BROADCAST = "broadcast"
-    """An operation in the function broadcasts two arrays of unequal shapes."""
-
-    @property
-    def severity(self) -> Severity:
-        """What this verdict does to the whole check."""
-        if self in _WARNINGS:
-            return Severity.WARN
-        if self is Verdict.PASS:
-            return Severity.PASS
-        return Severity.INCONCLUSIVE if self is Verdict.INCONCLUSIVE else Severity.FAIL
-
-
-_WARNINGS = frozenset(
-    {
-        Verdict.KINK_OK,
-        Verdict.MULTISCALE,
-        Verdict.UNUSED,
-        Verdict.IDENT,
-        Verdict.PRECISION,
-        Verdict.STOPGRAD,
-        Verdict.SURROGATE,
-        Verdict.BROADCAST,
-    }
-)
-LOWERED = frozenset({Verdict.STAIRCASE, Verdict.DISCONTINUOUS, Verdict.NONDET})
-"""The failures that `--warn` turns into warnings."""
 
 
 @final
@@ -105,7 +33,7 @@ LOWERED = frozenset({Verdict.STAIRCASE, Verdict.DISCONTINUOUS, Verdict.NONDET})
 class Check:
     """One line test: the gradient g at a point against the derivative along a direction d, in float64.
 
-    Numbers that do not exist are NaN. `autodiff` is <g, d> / |d| with |d| the scaled length, see `line`.
+    Numbers that do not exist are NaN. `autodiff` is <g, d>; where one entry alone moves, it is its partial derivative.
     """
 
     point: str
@@ -227,8 +155,16 @@ class GradientReport:
 
     @property
     def verdict(self) -> Overall:
-        """Fail where anything fails; else inconclusive where anything is, or nothing was shown; else pass."""
-        told = [item.verdict for item in self.checks]
+        """Fail where anything fails; else inconclusive where anything is, or nothing was shown; else pass.
+
+        A line whose numbers resolve nothing counts only where its direction is resolved at no other point.
+        """
+        resolved = {check.direction for check in self.checks if check.verdict is not Verdict.INCONCLUSIVE}
+        told = [
+            item.verdict
+            for item in self.checks
+            if item.verdict is not Verdict.INCONCLUSIVE or item.direction not in resolved
+        ]
         told += [item.verdict for item in self.rules] + [item.verdict for item in self.findings]
         found = {self.severity(verdict) for verdict in told} | {claim.severity for claim in self.claims}
         if Severity.FAIL in found:

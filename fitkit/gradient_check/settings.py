@@ -19,7 +19,7 @@ class Settings:
     """Kinds of points, in order; a kind may stand more than once."""
     directions: int = 8
     """Random directions at each point; the directions of single parameters come on top."""
-    rungs: int = 24
+    rungs: int = 37
     """Steps tried along each line."""
     order: Literal[1, 2] = 1
     """2 also tests Hessian-vector products along the lines."""

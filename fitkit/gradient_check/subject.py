@@ -57,6 +57,7 @@ class Subject:
         residuals: theta -> (rows,), whose Jacobian shows which parameters the data determine.
         single: the function as it runs in float32, of a float32 theta; None where it runs in float64.
         ignored: names of parameters that are no real numbers (integers), listed and left alone.
+        rows: the number of rows, by which a mean that was taken for a sum is recognised.
     """
 
     function: Callable[[Any], Any]
@@ -70,6 +71,7 @@ class Subject:
     residuals: Callable[[Any], Any] | None = None
     single: Callable[[Any], Any] | None = None
     ignored: tuple[str, ...] = ()
+    rows: int | None = None
 
     def name(self, index: int) -> str:
         """Return the name of the entry of theta at `index`."""

@@ -80,7 +80,7 @@ def _spread(
     errors: dict[str, float] = {}
     intervals: Intervals = {}
     for name, values in _values(problem, sample.theta).items():
-        origins = problem.layout.origins(name)
+        origins = _origins(problem, name)
         if origins & set(problem.layout.free) and not origins & lost:
             errors[name] = float(np.std(values, ddof=1))
             low, high = np.percentile(values, [tail, 100 - tail])
@@ -127,6 +127,14 @@ def _values(problem: Problem, sample: Matrix) -> dict[str, Vector]:
     for name, formula in layout.tied:
         found[name] = np.broadcast_to(np.asarray(to_numpy(formula)(found), np.float64), len(sample))
     return {name: found[name] for name in layout.names}
+
+
+def _origins(problem: Problem, name: str) -> frozenset[str]:
+    """Return the parameters that a parameter is made of, itself included."""
+    ties = dict(problem.layout.tied)
+    if name not in ties:
+        return frozenset({name})
+    return frozenset({name}).union(*(_origins(problem, other) for other in ties[name].names if other != "pi"))
 
 
 def _caveats(problem: Problem, settings: Bootstrap, evidence: Evidence, converged: int) -> list[str]:

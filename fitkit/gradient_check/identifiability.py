@@ -1,0 +1,114 @@
+"""Which combinations of parameters the residuals do not see: the null directions of the scaled Jacobian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitkit.backend import jax, jnp
+from fitkit.gradient_check.subject import Subject
+
+Vector = NDArray[np.float64]
+EPSILON = float(np.finfo(float).eps)
+
+DENSE_UP_TO = 2000
+"""Parameters up to which the Jacobian is decomposed whole."""
+DENSE_NUMBERS = 20_000_000
+LANCZOS_STEPS = 60
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Blind:
+    """A direction in which the residuals hardly change."""
+
+    share: float
+    """Its singular value over the largest."""
+    direction: Vector
+    """In units of the parameters' sizes, shape (free,), of unit length."""
+    exact: bool
+    """Whether rounding alone explains the singular value."""
+
+
+def blind_direction(residuals: Callable[[Any], Any], theta: Vector, scale: Vector) -> Blind | None:
+    """Return the direction that the residuals see least, or None if they see all of them.
+
+    The columns of the Jacobian are scaled by the parameters' sizes and then to unit length, so that no unit matters; a
+    column of zeros is another finding (unused). A direction is not seen at all where its singular value is below
+    max(rows, free) eps sigma_1, and weakly below sqrt(eps) sigma_1 (G. H. Golub, C. F. Van Loan, Matrix Computations,
+    on numerical rank).
+    """
+    rows = int(np.prod(jax.eval_shape(residuals, jnp.asarray(theta)).shape))
+    free = len(theta)
+    if free <= DENSE_UP_TO and rows * free <= DENSE_NUMBERS:
+        values, vectors = _dense(residuals, theta, scale)
+    else:
+        values, vectors = _lanczos(residuals, theta, scale, rows)
+    if len(values) == 0 or values[0] == 0 or not np.all(np.isfinite(values)):
+        return None
+    share = float(values[-1] / values[0])
+    if share >= math.sqrt(EPSILON):
+        return None
+    return Blind(share=share, direction=vectors[-1], exact=share <= max(rows, free) * EPSILON)
+
+
+def _dense(residuals: Callable[[Any], Any], theta: Vector, scale: Vector) -> tuple[Vector, NDArray[np.float64]]:
+    """Return singular values and right vectors (in units of the sizes) of the Jacobian's columns that are not zero."""
+    count = int(np.prod(jax.eval_shape(residuals, jnp.asarray(theta)).shape))
+    flat: Callable[[Any], Any] = lambda point: jnp.ravel(residuals(point))  # noqa: E731 - named for its type
+    build = jax.jacfwd(flat) if len(theta) <= count else jax.jacrev(flat)
+    jacobian = np.asarray(jax.jit(build)(jnp.asarray(theta)), float) * scale
+    lengths = np.linalg.norm(jacobian, axis=0)
+    used = np.flatnonzero(lengths > 0)
+    if len(used) == 0 or not np.all(np.isfinite(jacobian)):
+        return np.zeros(0), np.zeros((0, len(theta)))
+    _, values, right = np.linalg.svd(jacobian[:, used] / lengths[used], full_matrices=True)
+    values = np.concatenate([values, np.zeros(len(used) - len(values))])
+    vectors = np.zeros((len(used), len(theta)))
+    vectors[:, used] = right / lengths[used]
+    return values, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+
+
+def _lanczos(
+    residuals: Callable[[Any], Any], theta: Vector, scale: Vector, rows: int
+) -> tuple[Vector, NDArray[np.float64]]:
+    """Return the ends of the spectrum by Golub-Kahan bidiagonalisation with full reorthogonalisation.
+
+    The smallest value is an upper bound: a direction that it shows to be blind is, others may be missed.
+    """
+    point, size = jnp.asarray(theta), jnp.asarray(scale)
+    _, pull = jax.vjp(lambda shift: jnp.ravel(residuals(point + size * shift)), jnp.zeros_like(point))
+    push = jax.jit(
+        lambda v: jax.jvp(lambda s: jnp.ravel(residuals(point + size * s)), (jnp.zeros_like(point),), (v,))[1]
+    )
+    right = [np.random.default_rng(0).standard_normal(len(theta))]
+    right[0] /= np.linalg.norm(right[0])
+    images: list[Vector] = []
+    for _ in range(min(LANCZOS_STEPS, len(theta), rows)):
+        image = np.asarray(push(jnp.asarray(right[-1])), float)
+        images.append(image)
+        following = np.asarray(pull(jnp.asarray(image))[0], float)
+        for _again in range(2):
+            following = following - np.asarray(right).T @ (np.asarray(right) @ following)
+        length = float(np.linalg.norm(following))
+        if length <= EPSILON * float(np.linalg.norm(image)):
+            break
+        right.append(following / length)
+    basis = np.asarray(right[: len(images)])
+    _, values, inner = np.linalg.svd(np.asarray(images).T, full_matrices=False)
+    return values, inner @ basis
+
+
+def in_names(subject: Subject, direction: Vector, most: int = 4) -> str:
+    """Return a direction as a combination of parameters' names, the largest entries first."""
+    order = np.argsort(-np.abs(direction))[:most]
+    first = direction[order[0]] if len(order) else 1.0
+    kept = [int(i) for i in order if abs(direction[i]) >= 0.01 * abs(first)]
+    terms = " ".join(f"{direction[i] / first:+.3g} {subject.name(i)}" for i in kept)
+    more = int(np.sum(np.abs(direction) >= 0.01 * abs(first))) - len(kept)
+    return terms.removeprefix("+") + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,191 @@
+"""Where along a ladder of steps does a difference quotient stand still, at what value, and how surely?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitkit.gradient_check.ladder import Line
+from fitkit.gradient_check.noise import EPSILON
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+COLUMNS = 4
+"""Columns of the extrapolation table."""
+NOISY = 0.02
+"""A noise above this share of all that the values do along the line leaves nothing to say of them."""
+SURE = 0.1
+"""A plateau whose bar is wider than this share of the slopes around it says nothing."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """An estimate of the derivative from three successive entries of an extrapolation table."""
+
+    value: float
+    error: float
+    """The bar: how far the three entries are apart, and what noise does to them."""
+    size: float
+    """The largest one-sided slope on the rungs it rests on."""
+    step: float
+    """The smallest step it rests on."""
+
+    @property
+    def relative(self) -> float:
+        """The bar in units of the slopes around."""
+        return self.error / max(self.size, abs(self.value), 1e-300)
+
+    def contradicts(self, other: Plateau) -> bool:
+        """Whether both cannot be the same number."""
+        return abs(self.value - other.value) > 3 * (self.error + other.error)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Quotients:
+    """A difference quotient on every rung, and what an extrapolation needs to know of it."""
+
+    steps: Vector
+    values: Vector
+    """The quotient, shape (rungs,); NaN where the function is not finite."""
+    sizes: Vector
+    """The largest one-sided slope on each rung, shape (rungs,)."""
+    bends: Vector
+    """The forward less the backward slope on each rung, shape (rungs,); zeros for a one-sided quotient."""
+    floors: Vector
+    """The noise of the function's values on each rung, shape (rungs,)."""
+    order: int
+    """The first power of the step in the quotient's error, and by how much the powers grow: 2 central, 1 one-sided."""
+
+
+def central(line: Line, floor: float) -> Quotients:
+    """Return (phi(t) - phi(-t)) / 2t on every rung."""
+    with np.errstate(all="ignore"):
+        ahead, behind = forward_slopes(line), backward_slopes(line)
+        values = (line.forward - line.backward) / (2 * line.steps)
+        sizes = np.maximum(np.abs(ahead), np.abs(behind))
+        floors = np.maximum(floor, 0.5 * EPSILON * np.maximum(np.abs(line.forward), np.abs(line.backward)))
+    return Quotients(
+        steps=line.steps, values=_finite(values), sizes=sizes, bends=ahead - behind, floors=floors, order=2
+    )
+
+
+def one_sided(line: Line, floor: float, *, ahead: bool) -> Quotients:
+    """Return (phi(t) - phi(0)) / t on every rung, or the same backwards."""
+    values = forward_slopes(line) if ahead else backward_slopes(line)
+    with np.errstate(all="ignore"):
+        floors = np.maximum(floor, 0.5 * EPSILON * np.abs(line.forward if ahead else line.backward))
+    return Quotients(
+        steps=line.steps,
+        values=values,
+        sizes=np.abs(values),
+        bends=np.zeros_like(values),
+        floors=2 * floors,  # two values over t, where the central quotient has two over 2t
+        order=1,
+    )
+
+
+def forward_slopes(line: Line) -> Vector:
+    """Return (phi(t) - phi(0)) / t, shape (rungs,)."""
+    with np.errstate(all="ignore"):
+        return _finite((line.forward - line.center) / line.steps)
+
+
+def backward_slopes(line: Line) -> Vector:
+    """Return (phi(0) - phi(-t)) / t, shape (rungs,)."""
+    with np.errstate(all="ignore"):
+        return _finite((line.center - line.backward) / line.steps)
+
+
+def _finite(values: Vector) -> Vector:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def claimable(line: Line, noise: float) -> float:
+    """Return the |<g, d>| by which a plateau may be called sure although no slope around it is as large.
+
+    A function that hardly moves refutes a large gradient, unless what it does move is noise.
+    """
+    values = np.concatenate([line.forward, line.backward, [line.center]])
+    values = values[np.isfinite(values)]
+    return abs(line.autodiff) if noise <= NOISY * float(np.ptp(values)) else 0.0
+
+
+def plateaus(quotients: Quotients, claimed: float) -> tuple[Plateau, ...]:
+    """Return every plateau that is sure enough to be judged by, in the order of the table.
+
+    Sure is a bar below a tenth of the slopes around, or of `claimed`.
+
+    The table is Richardson's: column j removes the error's j-th power of the step. Three successive entries are one
+    plateau; one more column, Aitken's, removes whatever single power there is, so that |x|**1.5 has a derivative too.
+    """
+    ratio = float(quotients.steps[0] / quotients.steps[1])
+    column, amplification, found = quotients.values, 1.0, []
+    for j in range(COLUMNS):
+        if j:
+            power = ratio ** (quotients.order * j)
+            column = column[1:] + (column[1:] - column[:-1]) / (power - 1)
+            amplification *= (power + 1) / (power - 1)
+        found += _windows(quotients, column, j, np.full(len(column), amplification), claimed)
+    with np.errstate(all="ignore"):
+        limit, grown = _aitken(quotients.values)
+    return (*found, *_windows(quotients, limit, 2, grown, claimed))
+
+
+def _aitken(values: Vector) -> tuple[Vector, Vector]:
+    """Return the limits of geometric sequences through three successive entries, and how they amplify noise.
+
+    A sequence that does not shrink has no limit: NaN.
+    """
+    first, second = values[1:-1] - values[:-2], values[2:] - values[1:-1]
+    shrink = second / first
+    limit = values[2:] + second * shrink / (1 - shrink)
+    kept = (np.abs(shrink) < 0.95) & (shrink > 0)
+    return np.where(kept, limit, np.nan), np.where(kept, ((1 + shrink) / (1 - shrink)) ** 2, 1.0)
+
+
+def _windows(table: Quotients, column: Vector, reach: int, amplification: Vector, claimed: float) -> list[Plateau]:
+    """Return the sure plateaus of one column, whose k-th entry rests on the rungs k to k + reach."""
+    found = []
+    for k in range(len(column) - 2):
+        fine = k + 2 + reach
+        three = column[k : k + 3]
+        if not np.all(np.isfinite(three)) or not np.all(np.isfinite(table.values[k : fine + 1])):
+            continue
+        value = float(three[2])
+        amplitude = max(float(table.floors[k : fine + 1].max()), _scatter(table, value, fine))
+        noise = float(amplification[k : k + 3].max()) * amplitude / float(table.steps[fine])
+        first, second = abs(float(three[1] - three[0])), abs(float(three[2] - three[1]))
+        plateau = Plateau(
+            value=value,
+            error=max(first, second) + noise,
+            size=float(table.sizes[k : fine + 1].max()),
+            step=float(table.steps[fine]),
+        )
+        converges = second <= max(noise, 0.5 * first)
+        if converges and _straight(table, fine, plateau, amplitude) and _sure(plateau, claimed):
+            found.append(plateau)
+    return found
+
+
+def _sure(plateau: Plateau, claimed: float) -> bool:
+    return plateau.error <= SURE * max(plateau.size, claimed)
+
+
+def _scatter(table: Quotients, value: float, fine: int) -> float:
+    """Return the noise of the function's values as the quotients on the next smaller steps show it."""
+    rest = slice(fine + 1, fine + 9)
+    apart = np.abs(table.values[rest] - value) * table.steps[rest]
+    apart = apart[np.isfinite(apart)]
+    return float(np.median(apart)) if len(apart) >= 3 else 0.0
+
+
+def _straight(table: Quotients, fine: int, plateau: Plateau, amplitude: float) -> bool:
+    """Whether both one-sided slopes run together: at a kink the central quotient stands still at no derivative."""
+    last, before = abs(float(table.bends[fine])), abs(float(table.bends[fine - 2]))
+    return last <= max(0.6 * before, 4 * amplitude / float(table.steps[fine]), plateau.error)

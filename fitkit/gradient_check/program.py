@@ -1,0 +1,104 @@
+"""The compiled programs of a check: values and gradients at many points, in one batch where the function allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitkit.backend import Kernel, jax, jnp
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+ELEMENTS = 4_000_000
+"""Numbers that one batch may hold at any one operation."""
+
+
+@final
+class Program:
+    """A function of one point, compiled once, for many points.
+
+    Args:
+        function: theta -> an array of a fixed shape.
+        width: the numbers of its widest operation at one point, by which batches are sized.
+        heavy: numbers of all its operations together.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], *, width: int, heavy: int) -> None:
+        self._function = function
+        self._batch = max(1, min(512, ELEMENTS // max(width, 1)))
+        self._single = Kernel(function).for_work(heavy)
+        self._many = Kernel(jax.vmap(function)).for_work(heavy)
+        self.alone = self._batch == 1
+        """Whether points are evaluated one after the other."""
+        self.reason = ""
+        """Why."""
+
+    def __call__(self, point: Any) -> Any:
+        """Return the function at one point, on the device."""
+        return self._single(point)
+
+    def at(self, points: Matrix) -> NDArray[np.float64]:
+        """Return the function at each of `points`, shape (points, free), as a host array, shape (points, ...)."""
+        if not self.alone:
+            try:
+                return self._batched(points)
+            except Exception as error:  # a callback, a primitive without a batching rule: say why, go on
+                self.alone, self.reason = True, first_line(error)
+        return np.stack([self._one(point) for point in points])
+
+    def _batched(self, points: Matrix) -> NDArray[np.float64]:
+        size = min(self._batch, _rounded_up(len(points)))
+        parts = []
+        for start in range(0, len(points), size):
+            part = points[start : start + size]
+            filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+            parts.append(np.asarray(self._many(jnp.asarray(filled)), float)[: len(part)])
+        return np.concatenate(parts)
+
+    def _one(self, point: Vector) -> NDArray[np.float64]:
+        try:
+            return np.asarray(self._single(jnp.asarray(point)), float)
+        except (ArithmeticError, ValueError, jax.errors.JaxRuntimeError):  # a callback that refuses this point
+            shape = jax.eval_shape(self._function, jnp.asarray(point)).shape
+            return np.full(shape, np.nan)
+
+
+def _rounded_up(count: int) -> int:
+    """Return the next power of two: few batch sizes, so that little is compiled twice."""
+    return 1 << (count - 1).bit_length()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, without the library's advice."""
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__
+
+
+def along(program: Program, point: Vector, direction: Vector, places: Vector, gradient: Vector) -> Vector:
+    """Return phi(t) = f(x + t d) at each of `places`, with rounded displacements made up for by the gradient.
+
+    For a large function: points are made on the device, one at a time.
+    """
+    start, move, slope = jnp.asarray(point), jnp.asarray(direction), jnp.asarray(gradient)
+    shift, made_up = _DISPLACE.full, _MAKE_UP.full
+    found = np.empty(len(places))
+    for index, place in enumerate(places):
+        moved = shift(start, move, place)
+        found[index] = float(program(moved)) - float(made_up(moved, start, move, place, slope))
+    return found
+
+
+def _displace(start: Any, move: Any, place: Any) -> Any:
+    return start + place * move
+
+
+def _make_up(moved: Any, start: Any, move: Any, place: Any, slope: Any) -> Any:
+    return jnp.vdot(slope, (moved - start) - place * move)
+
+
+_DISPLACE = Kernel(_displace)
+_MAKE_UP = Kernel(_make_up)
