@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, final, get_type_hints
 
 from fitkit.backend import jax, jnp
 from fitkit.component import Component
-from fitkit.expressions import Expression, TextComparison, to_jax
+from fitkit.expressions import Constraint, Expression, TextComparison, to_jax
 from fitkit.input_matrix import InputMatrix
 from fitkit.losses import LOSSES, Fitted, KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.base import rounded_root
@@ -94,6 +94,17 @@ class Smoothing(NamedTuple):
     """Of the parameters under an l1 penalty."""
 
 
+class Augmentation(NamedTuple):
+    """What an augmented Lagrangian adds: sum_i weight_i/2 (c_i + shift_i)², of inequalities only the part above zero.
+
+    With shift = multiplier / weight this is the multiplier's term and the penalty's, up to a constant.
+    """
+
+    shifts: Theta
+    """Shape (constraints,)."""
+    weights: Theta
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -115,6 +126,9 @@ class Problem:
     """Of parameters that are free or tied, by name."""
     smoothing: Smoothing | None = None
     """How far kinks are rounded; None for the objective itself."""
+    constraints: tuple[Constraint, ...] = ()
+    augmentation: Augmentation | None = None
+    """Makes constraints part of the objective; None for the objective itself."""
 
     # -- names and numbers ------------------------------------------------------------------------------------------------
 
@@ -151,6 +165,11 @@ class Problem:
         if self.smoothing is not None:
             return True
         return (self.loss is None or self.loss.smooth) and self.regularization.l1 == 0
+
+    @property
+    def constrained(self) -> bool:
+        """Whether there are constraints beside the objective, instead of in it."""
+        return bool(self.constraints) and self.augmentation is None
 
     # -- rows -------------------------------------------------------------------------------------------------------------
 
@@ -216,14 +235,19 @@ class Problem:
         parts = [jnp.sqrt(self.regularization.l2 / 2) * shrunk, scale * self.deviations(theta)]
         if self.smoothing is not None:
             parts.append(jnp.sqrt(self.regularization.l1) * rounded_root(shrunk, self.smoothing.weights))
+        if self.augmentation is not None:
+            parts.append(jnp.sqrt(self.augmentation.weights / 2) * self._overshoots(theta, self.augmentation))
         return jnp.concatenate(parts)
 
     def smooth_penalties(self, theta: Theta) -> Scalar:
-        """Return l2/2 sum_j v_j² + h/n sum_p z_p²."""
+        """Return l2/2 sum_j v_j² + h/n sum_p z_p², and what constraints add where there is an augmentation."""
         values = self.values(theta)
         shrinkage: Scalar = sum(
             (self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype)
         )
+        if self.augmentation is not None:
+            overshoots = self._overshoots(theta, self.augmentation)
+            shrinkage += jnp.sum(self.augmentation.weights / 2 * overshoots**2)
         if not self.priors:
             return shrinkage
         return shrinkage + self._prior_share / self.total_weight * jnp.sum(self.deviations(theta) ** 2)
@@ -247,6 +271,26 @@ class Problem:
         width = None if self.smoothing is None else self.smoothing.weights
         absolute = jnp.sum(jnp.abs(weights) if width is None else rounded_root(weights, width) ** 2)
         return self.smooth_objective(theta, self.rows, self.total_weight) + self.regularization.l1 * absolute
+
+    def sides(self, theta: Theta) -> tuple[Theta, Theta]:
+        """Return the left and the right side of each constraint, shape (constraints,) each."""
+        names: dict[Any, Scalar] = dict(self.values(theta))
+        both = [
+            [jnp.asarray(to_jax(side)(names), theta.dtype) for side in (one.left, one.right)]
+            for one in self.constraints
+        ]
+        return jnp.stack([left for left, _ in both]), jnp.stack([right for _, right in both])
+
+    def excesses(self, theta: Theta) -> Theta:
+        """Return c_i, shape (constraints,): zero is the edge of each constraint, and inequalities hold at or below it."""
+        left, right = self.sides(theta)
+        signs = jnp.asarray([-1.0 if one.relation == ">=" else 1.0 for one in self.constraints], theta.dtype)
+        return signs * (left - right)
+
+    def _overshoots(self, theta: Theta, augmentation: Augmentation) -> Theta:
+        shifted = self.excesses(theta) + augmentation.shifts
+        equality = jnp.asarray([one.relation == "==" for one in self.constraints])
+        return jnp.where(equality | (shifted > 0), shifted, 0.0)
 
     def with_rows(self, rows: RowData) -> Problem:
         """Return the same problem over other rows."""
@@ -299,6 +343,7 @@ def register_pytrees() -> None:
         "regularization",
         "priors",
         "smoothing",
+        "augmentation",
     )
     _register(Problem, traced=traced)
     _register(InputMatrix, traced=("matrix",))

@@ -151,6 +151,26 @@ class MultistartSummary:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class ConstraintSummary:
+    """One line of the table of constraints."""
+
+    constraint: str
+    """As written."""
+    value: float | None
+    """The left side."""
+    limit: float | None
+    """The right side."""
+    violation: float | None
+    """By how much the left side is on the wrong side of the right one; 0 where the constraint holds."""
+    multiplier: float | None
+    """By how much the least objective rises for each unit that the right side is raised; 0 where the constraint does not
+    press. So it is never positive for <=, and never negative for >=."""
+    active: bool | None
+    """Whether both sides are equal."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Seconds:
     """Where the time went."""
 
@@ -178,6 +198,7 @@ class Result:
     evidence: EvidenceSummary | None = None
     uncertainty: UncertaintySummary | None = None
     multistart: MultistartSummary | None = None
+    constraints: tuple[ConstraintSummary, ...] = ()
     optimizer: dict[str, Any] | None = None
     """Its YAML as used, `kind` first, and `why` where fitkit chose it."""
     steps: int | None = None

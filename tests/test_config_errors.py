@@ -265,7 +265,7 @@ def test_batches_need_rows(refuse: Refuse) -> None:
 
 @pytest.mark.parametrize(
     ("line", "place"),
-    [(f"{key}: {{}}", 1) for key in ("expect", "constraints", "matrix")]
+    [(f"{key}: {{}}", 1) for key in ("expect", "matrix")]
     + [(f"optimizer: {kind}", 12) for kind in ("adamw", "rmsprop", "adagrad", "lion")]
     + [(f"optimizer: {{kind: adam, {key}: 1}}", 25) for key in ("schedule", "clip")]
     + [(f"loss: {kind}", 7) for kind in ("cross_entropy",)],

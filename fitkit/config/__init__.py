@@ -29,7 +29,7 @@ component is written down here twice.
 | E161 | what a python model returns |
 | E162 | a python model that fails, or cannot be differentiated |
 | E163 | a python model without `--allow-python` |
-| E2xx | a formula (`fitkit.expressions`) |
+| E2xx | a formula (`fitkit.expressions`); E210: a constraint |
 | E3xx | the data (`fitkit.readers`); E308: a column that `data` or the model names and the table lacks |
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 from fitkit.component import Component
-from fitkit.expressions import Expression
+from fitkit.expressions import Constraint, Expression
 from fitkit.gradient_policy import CheckGrad
 from fitkit.losses import Loss
 from fitkit.losses.mse import MeanSquaredError
@@ -42,6 +42,8 @@ class Config(Component):
     """An objective of the parameters, instead of data, model and loss."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     """The parameters in the order of every table; a bare number is the start."""
+    constraints: tuple[Constraint, ...] = ()
+    """What the parameters must satisfy: a list of `<=`, `>=` and `==` between formulas of parameters."""
     loss: Loss = field(default_factory=MeanSquaredError)
     """What a misfit costs; a bare text is the kind."""
     regularization: Regularization = field(default_factory=Regularization)

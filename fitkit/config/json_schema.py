@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 from fitkit.component import Component, documentation, field_documentation, resolved_hints
 from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
-from fitkit.expressions import Equation, Expression
+from fitkit.expressions import Constraint, Equation, Expression
 from fitkit.parameters import Parameter
 
 Json = dict[str, Any]
@@ -24,6 +24,7 @@ _KEYWORDS: Final[dict[type, tuple[str, str]]] = {
     Lt: ("exclusiveMaximum", "lt"),
 }
 _FORMULA: Final = {"type": ["string", "number"], "description": "A formula."}
+_CONSTRAINT: Final = {"type": "string", "description": "A constraint: `a + b <= 10`, `a >= b`, `a * b == 1`."}
 _CONSTANT: Final = {"type": "string", "description": "A constant expression, such as log(0.35) or 1/3."}
 
 
@@ -138,6 +139,8 @@ def _leaf(hint: Any, bounds: Json, *, constants: bool) -> Json:
         return _any_of(number, _CONSTANT) if constants else number
     if hint in (Expression, Equation):
         return dict(_FORMULA)
+    if hint is Constraint:
+        return dict(_CONSTRAINT)
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin in (list, tuple):

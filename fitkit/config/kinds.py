@@ -47,7 +47,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"expect", "constraints", "matrix"}),
+    "": frozenset({"expect", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
     "model": frozenset({"standardize", "categorical"}),
     "parameters": frozenset({"shared", "shape"}),

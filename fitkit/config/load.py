@@ -12,6 +12,7 @@ from typing import Final, TextIO
 from fitkit.config.availability import refuse_unavailable
 from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
+from fitkit.config.constraint_rules import constraint_rules
 from fitkit.config.files import read_config
 from fitkit.config.names import check_names
 from fitkit.config.objective_rules import objective_rules
@@ -51,6 +52,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
         *reading_rules(sections),
         *check_grad_rules(sections),
         *uncertainty_rules(sections),
+        *constraint_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
     problems += _one_standard_input(sections, path, stdin)

@@ -69,6 +69,7 @@ def check_names(source: ConfigSource, columns: tuple[str, ...] | None) -> Roles:
         _model(search, config.model)
         _loss(search)
         _rows(search)
+    _constraints(search)
     claimed, mistakes = claim_names(source, columns, search.known)
     search.mistakes += mistakes
     if search.mistakes:
@@ -107,6 +108,23 @@ def _objective(search: _Search, objective: Expression) -> None:
         message = f"`{comparison.column}` is compared with a text, and `minimize` has no columns"
         _mistake(search, ("minimize",), comparison.column, "E122", message, None)
     search.used |= objective.names & search.known
+
+
+def _constraints(search: _Search) -> None:
+    """Take the parameters that constraints name; columns have no place in them."""
+    for index, constraint in enumerate(search.source.config.constraints):
+        path: Path = ("constraints", index)
+        for comparison in (*constraint.left.text_comparisons, *constraint.right.text_comparisons):
+            message = f"`{comparison.column}` is compared with a text, and parameters are numbers"
+            _mistake(search, path, comparison.column, "E122", message, None)
+        for name in sorted(constraint.names - {"pi"} - search.known):
+            if search.columns is not None and name in search.columns:
+                message = f"`{name}` is a column, and constraints are about parameters"
+                _mistake(search, path, name, "E122", message, "a constraint holds for all rows: name parameters only")
+                continue
+            way_out = did_you_mean(name, search.known) or f"add it: `parameters: {{{name}: 1}}`"
+            _mistake(search, path, name, "E120", f"`{name}` is not in `parameters`", way_out)
+        search.used |= constraint.names & search.known
 
 
 def _model(search: _Search, model: Model) -> None:

@@ -127,6 +127,8 @@ def _known(sections: Sections, own: tuple[str, ...]) -> Iterator[Diagnostic]:
     """Refuse parameters that a model with parameters of its own does not have, and nothing else uses."""
     loss = sections.get("loss")
     used = set(own) | (loss.names if loss is not None else set())
+    for constraint in sections.get("constraints") or ():
+        used |= constraint.names
     for parameter in sections.parameters.values():
         if parameter.equals is not None:
             used |= parameter.equals.names

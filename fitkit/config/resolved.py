@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fitkit.config.source import ConfigSource
-from fitkit.expressions import Equation, Expression
+from fitkit.expressions import Constraint, Equation, Expression
 from fitkit.yaml_text import dump
 
 
@@ -33,7 +33,7 @@ def resolved(source: ConfigSource, folder: Path | None = None) -> str:
 
 def plain_values(value: Any) -> Any:
     """Return a component as maps, lists, texts and numbers; what is None is left out."""
-    if isinstance(value, Expression | Equation):
+    if isinstance(value, Expression | Equation | Constraint):
         return value.source
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((f.name, getattr(value, f.name)) for f in fields(value) if f.init)

@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
-from fitkit.expressions import Equation, Expression, ExpressionError, constant, parse, parse_equation
+from fitkit.expressions import (
+    Constraint,
+    Equation,
+    Expression,
+    ExpressionError,
+    constant,
+    parse,
+    parse_constraint,
+    parse_equation,
+)
 
 
 def described(value: Any) -> str:
@@ -65,6 +74,16 @@ def equation(value: Any, info: core_schema.ValidationInfo) -> Equation:
     """Return the parsed equation `target ~ prediction`; `info.context` holds the definitions."""
     try:
         return parse_equation(_text(value), info.context or {})
+    except ExpressionError as error:
+        raise _formula(error) from None
+
+
+def constraint(value: Any, info: core_schema.ValidationInfo) -> Constraint:
+    """Return the parsed constraint; `info.context` holds the definitions."""
+    if not isinstance(value, str):
+        raise _wrong("a constraint", value)
+    try:
+        return parse_constraint(value, info.context or {})
     except ExpressionError as error:
         raise _formula(error) from None
 

@@ -20,8 +20,8 @@ from pydantic_core import SchemaValidator, core_schema
 from fitkit.component import Component, resolved_hints
 from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
-from fitkit.config.scalars import equation, expression, number, whole_number
-from fitkit.expressions import Equation, Expression
+from fitkit.config.scalars import constraint, equation, expression, number, whole_number
+from fitkit.expressions import Constraint, Equation, Expression
 
 Schema = core_schema.CoreSchema
 _BOUNDS: Final[dict[type, str]] = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
@@ -80,6 +80,8 @@ def _leaf(hint: Any, bounds: dict[str, Any]) -> Schema:
         return core_schema.bool_schema(strict=True)
     if hint is Expression:
         return core_schema.with_info_plain_validator_function(expression)
+    if hint is Constraint:
+        return core_schema.with_info_plain_validator_function(constraint)
     if hint is Equation:
         return core_schema.with_info_plain_validator_function(equation)
     raise TypeError(f"a component has a field of type {hint}, which configs cannot express yet")

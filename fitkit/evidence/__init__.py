@@ -30,6 +30,10 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
     import numpy as np
 
     seen = np.abs(theta) if largest is None else largest
+    if problem.constrained:
+        from fitkit.evidence.constrained import assess_constrained
+
+        return assess_constrained(problem, theta, seen) if len(theta) <= EXACT_UP_TO else unknown(len(theta))
     if not problem.smooth:
         from fitkit.evidence.kinks import assess_kinks
         from fitkit.optimizers.kinks import KINKS_UP_TO

@@ -30,6 +30,34 @@ NEAR_ZERO = 1e-6
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What is to be said of constraints at a point."""
+
+    left: Vector
+    """The value of each left side, shape (constraints,)."""
+    right: Vector
+    violations: Vector
+    """By how much each is broken, shape (constraints,)."""
+    multipliers: Vector
+    """Of c = left - right for <= and ==, right - left for >=; shape (constraints,)."""
+    active: Mask
+    """Which of them hold as equalities, shape (constraints,)."""
+    met: bool
+    """Whether all hold, to rounding."""
+    tangent: Matrix
+    """A basis of the directions that keep the active constraints and bounds, in columns, shape (free, directions)."""
+    equalities: int
+    """How many independent equalities there are."""
+    presses: bool
+    """Whether an inequality among the constraints is active, with a multiplier."""
+    determined: Mask
+    """Parameters that active inequalities and bounds leave no way to move, shape (free,)."""
+    settled: Mask
+    """The same with equalities alone counted too, shape (free,)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the derivatives at a point say.
 
@@ -62,6 +90,9 @@ class Evidence:
     uncertainty_of_minimum: Vector | None = None
     """How far the point may be from the minimum: what a Newton step would still move, and what rounding hides, (free,)."""
 
+    conditions: Conditions | None = None
+    """Of the constraints, where there are any."""
+
     @property
     def known(self) -> bool:
         """Whether there are derivatives to ask."""
@@ -75,6 +106,8 @@ def confirms(evidence: Evidence, gtol: float) -> bool:
     the cosines tell the two apart, because they do not care for the length of a column; otherwise the step itself does.
     """
     bound = max(CLOSE, 100 * gtol)
+    if evidence.conditions is not None and not evidence.conditions.met:
+        return False
     if not evidence.known or evidence.newton_step <= bound or evidence.remaining <= NOTHING:
         return True
     steady = evidence.optimality <= bound if evidence.linearization is not None else evidence.newton_step <= STEADY

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fitkit.expressions.constraint import Constraint as Constraint
+from fitkit.expressions.constraint import parse_constraint as parse_constraint
 from fitkit.expressions.equation import Equation as Equation
 from fitkit.expressions.equation import constant as constant
 from fitkit.expressions.equation import parse_equation as parse_equation

@@ -13,6 +13,7 @@ SIZE: Final = "E206"
 NOT_FINITE: Final = "E207"
 EQUATION: Final = "E208"
 NOT_CONSTANT: Final = "E209"
+CONSTRAINT: Final = "E210"
 
 
 @final

@@ -71,7 +71,11 @@ def minimize(
     register_pytrees()
     register_component(type(optimizer))
     walk = walk_on_host if optimizer.on_host else walk_in_blocks
-    if not problem.smooth and not isinstance(optimizer, FirstOrder):
+    if problem.constrained:
+        from fitkit.minimize.constrained import walk_constrained
+
+        walk = walk_constrained
+    elif not problem.smooth and not isinstance(optimizer, FirstOrder):
         from fitkit.minimize.continuation import walk_by_continuation
 
         walk = walk_by_continuation

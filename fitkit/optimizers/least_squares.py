@@ -153,7 +153,8 @@ class LeastSquares:
     def has_penalties(self) -> bool:
         """Whether regularization or priors add residuals."""
         shrinks = self.problem.regularization.l2 > 0 or self._rounds_weights
-        return bool(self.problem.priors) or (shrinks and bool(self.problem.penalized))
+        augmented = self.problem.augmentation is not None
+        return augmented or bool(self.problem.priors) or (shrinks and bool(self.problem.penalized))
 
     @property
     def _rounds_weights(self) -> bool:
@@ -163,7 +164,8 @@ class LeastSquares:
     def has_curved_penalties(self) -> bool:
         """Whether those residuals are not linear in theta."""
         layout = self.problem.layout
-        return self.has_penalties and bool(layout.logarithmic or layout.tied or self._rounds_weights)
+        curved = layout.logarithmic or layout.tied or self._rounds_weights or self.problem.augmentation is not None
+        return self.has_penalties and bool(curved)
 
     def linearize(self, theta: Vector) -> Linearization:
         """Return the linearization at theta, shape (free,)."""

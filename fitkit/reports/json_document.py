@@ -50,6 +50,7 @@ def document(result: Result) -> dict[str, Any]:
             "residual_variance": uncertainty.residual_variance,
         },
         "multistart": None if result.multistart is None else asdict(result.multistart),
+        "constraints": [asdict(constraint) for constraint in result.constraints],
         "optimizer": result.optimizer,
         "steps": result.steps,
         "evaluations": result.evaluations,

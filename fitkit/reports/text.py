@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from fitkit.reports.constraints import constraint_table
 from fitkit.reports.correlation import correlation_lines
 from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
@@ -58,6 +59,9 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     if result.parameters:
         console.print()
         console.print(parameter_table(result, style.width))
+    if result.constraints:
+        console.print()
+        console.print(constraint_table(result.constraints, style.width))
     console.print()
     facts = [*_loss(result, style), *_fit(result, style), *_digits(result), *_errors(result, style), *_time(result)]
     console.print(_facts(facts))

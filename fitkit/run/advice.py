@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STRONG = 0.999
 """Correlations above this are worth a warning."""
+TIED = 1 - 1e-9
+"""Those above this are made by constraints, where there are any."""
 
 
 def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary) -> list[str]:
@@ -32,7 +34,9 @@ def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintyS
     if assembled.table is not None and fit.rows is not None and (weightless := len(assembled.table) - fit.rows):
         found.append(f"{_rows(weightless, 'has', 'have')} weight zero and no part in the fit")
     if uncertainty.correlation is not None:
-        found += _collinear(uncertainty.names, uncertainty.correlation)
+        found += _collinear(
+            uncertainty.names, uncertainty.correlation, TIED if assembled.problem.constraints else math.inf
+        )
     if fit.reduced_chi_square is not None and fit.dof:
         distance = (fit.reduced_chi_square - 1) * math.sqrt(fit.dof / 2)
         if distance > 4:
@@ -51,12 +55,12 @@ def _rows(count: int, one: str, several: str) -> str:
     return f"1 row {one}" if count == 1 else f"{count} rows {several}"
 
 
-def _collinear(names: tuple[str, ...], correlation: Any) -> list[str]:
+def _collinear(names: tuple[str, ...], correlation: Any, most: float) -> list[str]:
     pairs = [
         (abs(float(correlation[i, j])), f"{names[i]} and {names[j]} ({correlation[i, j]:+.5f})")
         for i in range(len(names))
         for j in range(i)
-        if abs(correlation[i, j]) > STRONG
+        if STRONG < abs(correlation[i, j]) <= most
     ]
     if not pairs:
         return []

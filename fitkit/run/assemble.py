@@ -63,7 +63,12 @@ def assemble(
         roles = check_names(source, ())
         parameters = dict(config.parameters)
         parts = _parameter_parts(parameters, roles, dtype)
-        problem = Problem(**parts.fields, expression=config.minimize, regularization=config.regularization)
+        problem = Problem(
+            **parts.fields,
+            expression=config.minimize,
+            regularization=config.regularization,
+            constraints=config.constraints,
+        )
         return _registered(Assembled(
             problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=None, target=None
         ))  # fmt: skip
@@ -75,7 +80,13 @@ def assemble(
     rows, total = read_rows(config, table, roles, model, loss, dtype)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
-        **parts.fields, rows=rows, total_weight=total, model=model, loss=loss, regularization=config.regularization
+        **parts.fields,
+        rows=rows,
+        total_weight=total,
+        model=model,
+        loss=loss,
+        regularization=config.regularization,
+        constraints=config.constraints,
     )
     target = model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
     assembled = _registered(Assembled(
@@ -110,9 +121,10 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table
     import numpy as np
 
     priors, free = len(parts.fields["priors"]), len(parts.start)
-    count = int(np.count_nonzero(np.asarray(rows.weight))) + priors
+    equalities = sum(constraint.relation == "==" for constraint in config.constraints)
+    count = int(np.count_nonzero(np.asarray(rows.weight))) + priors + equalities
     if isinstance(loss, ResidualLoss) and config.regularization.l2 == 0 and count < free:
-        told = counted(count - priors, "row") + (f" and {counted(priors, 'prior')}" if priors else "")
+        told = counted(count - priors - equalities, "row") + (f" and {counted(priors, 'prior')}" if priors else "")
         raise DataError(Diagnostic(
             code="E322",
             message=f"{told} cannot determine {counted(free, 'free parameter')}",

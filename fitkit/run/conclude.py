@@ -10,9 +10,17 @@ from fitkit.evidence import assess
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.result import EvidenceSummary, FitSummary, FittedParameter, LossSummary, UncertaintySummary
+from fitkit.result import (
+    ConstraintSummary,
+    EvidenceSummary,
+    FitSummary,
+    FittedParameter,
+    LossSummary,
+    UncertaintySummary,
+)
 from fitkit.run.advice import warnings_of
 from fitkit.run.assemble import Assembled
+from fitkit.run.constraint_table import constraint_table
 from fitkit.run.error_bars import error_bars
 from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
@@ -22,6 +30,7 @@ from fitkit.run.verdict import Verdict, directions, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
 from fitkit.uncertainty.bands import Bands
 from fitkit.uncertainty.covariance import TAKES_PART
+from fitkit.uncertainty.tangent import equalities_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +50,7 @@ class Conclusion:
     fit: FitSummary
     evidence: EvidenceSummary
     uncertainty: UncertaintySummary
+    constraints: tuple[ConstraintSummary, ...]
     warnings: tuple[str, ...]
     predictions: Vector | None
     bands: Bands | None
@@ -70,10 +80,13 @@ def conclude(
         flat_names=flat,
         ran_away=run_away(problem.layout.free, problem.layout.logarithmic, assembled.start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),
+        constraints=tuple(one.source.strip() for one in problem.constraints),
     )
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     predictions = predictions_at(problem, search.theta)
-    fit = goodness(problem, search.theta, predictions, chi_square_of_priors(problem, search.theta))
+    fit = goodness(
+        problem, search.theta, predictions, chi_square_of_priors(problem, search.theta), equalities_of(evidence)
+    )
     return Conclusion(
         verdict=verdict,
         parameters=parameter_table(assembled, search, evidence, errors, verdict),
@@ -91,6 +104,7 @@ def conclude(
             flat=flat,
         ),
         uncertainty=errors.summary,
+        constraints=constraint_table(problem, evidence),
         warnings=tuple(warnings_of(assembled, fit, errors.summary)),
         predictions=predictions,
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,

@@ -80,15 +80,25 @@ def _squares(problem: Problem, theta: Vector, predictions: Vector) -> Vector:
     return np.asarray(found, np.float64)
 
 
-def goodness(problem: Problem, theta: Vector, predictions: Vector | None, priors: float) -> FitSummary:
-    """Return how well predictions at theta, shape (rows,), fit the target; `priors` is what they add to chi-square."""
+def goodness(
+    problem: Problem, theta: Vector, predictions: Vector | None, priors: float, equalities: int = 0
+) -> FitSummary:
+    """Return how well predictions fit the target.
+
+    Args:
+        problem: with rows, or without.
+        theta: the minimum, shape (free,).
+        predictions: at theta, shape (rows,).
+        priors: what they add to chi-square.
+        equalities: how many independent equality constraints there are.
+    """
     import numpy as np
 
     free = len(problem.layout.free)
     rows = problem.rows
     if rows is None or predictions is None or problem.loss is None or problem.model is None:
         return FitSummary(rows=None, free_parameters=free)
-    dof = degrees_of_freedom(problem)
+    dof = degrees_of_freedom(problem, equalities)
     weight, target = np.asarray(rows.weight, np.float64), np.asarray(rows.target, np.float64)
     if problem.loss.likelihood:
         return FitSummary(rows=len(rows), free_parameters=free, dof=dof)

@@ -120,6 +120,7 @@ def _fit(
         evidence=conclusion.evidence,
         uncertainty=conclusion.uncertainty,
         multistart=minima,
+        constraints=conclusion.constraints,
         optimizer=_described(optimizer, why),
         steps=search.steps,
         evaluations=search.evaluations,

@@ -40,12 +40,13 @@ def judge_search(
     flat_names: tuple[tuple[str, ...], ...],
     ran_away: tuple[str, ...],
     first_order: bool,
+    constraints: tuple[str, ...] = (),
 ) -> Verdict:
     """Return the verdict; a claim of convergence is believed only if the derivatives at the end support it."""
     reason = search.reason
     start, end = search.history[0].loss, search.final.loss
     if reason is Reason.NOT_FINITE:
-        return _not_finite(search)
+        return _not_finite(search, constrained=bool(constraints))
     if first_order and end > start and reason is not Reason.INTERRUPTED:
         message = (
             f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; try a smaller learning rate."
@@ -60,6 +61,10 @@ def judge_search(
             "loss any more; there is no minimum at a finite value."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.RUNAWAY, message=message)
+    broken = _broken(evidence, constraints)
+    if broken and reason in {*CLAIMS, Reason.STALLED}:
+        message = f"Not converged: the constraints cannot be met together here; the least violation found is {broken}."
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
     if reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
     slope = _slope(evidence)
@@ -71,8 +76,18 @@ def judge_search(
         Reason.TIME_LIMIT: f"within the time limit, after {_steps(search)}",
         Reason.STALLED: f"after {_steps(search)}: no step lowers the loss any more, and no minimum could be confirmed",
     }
-    message = f"Not converged {ways[reason]}; {slope}."
+    message = f"Not converged {ways[reason]}; {f'the worst violation is {broken}' if broken else slope}."
     return Verdict(status=Status.NOT_CONVERGED, reason=reason, message=message)
+
+
+def _broken(evidence: Evidence, constraints: tuple[str, ...]) -> str:
+    """Return the worst violation in words, empty where all constraints hold."""
+    import numpy as np
+
+    if evidence.conditions is None or evidence.conditions.met:
+        return ""
+    worst = int(np.argmax(evidence.conditions.violations))
+    return f"{evidence.conditions.violations[worst]:.4g}, of `{constraints[worst]}`"
 
 
 def _claimed(
@@ -134,10 +149,11 @@ def run_away(
     return tuple(found)
 
 
-def _not_finite(search: Search) -> Verdict:
+def _not_finite(search: Search, *, constrained: bool) -> Verdict:
     where = "at the start" if search.steps == 0 else f"in step {search.steps}"
     way_out = "choose another start or bounds" if search.steps == 0 else "try a smaller learning rate, or bounds"
-    message = f"Diverged: the loss or its slope is not finite {where}; {way_out}."
+    what = "the loss, a constraint, or a slope of them" if constrained else "the loss or its slope"
+    message = f"Diverged: {what} is not finite {where}; {way_out}."
     return Verdict(status=Status.DIVERGED, reason=Reason.NOT_FINITE, message=message)
 
 

@@ -28,11 +28,10 @@ from fitkit.types import Theta
 from fitkit.uncertainty.information import (
     exact_hessian,
     factor_of,
-    inverse_of_factor,
-    inverse_of_hessian,
     outer_products,
 )
 from fitkit.uncertainty.settings import Covariance
+from fitkit.uncertainty.tangent import equalities_of, inverse_of_curvature, inverse_of_squares, settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +93,7 @@ def estimate_covariance(
     with np.errstate(all="ignore"):
         found = _estimate(problem, theta, evidence, asked)
         matrix = None if found.half is None else found.half @ found.half.T
-    lost = evidence.held | unidentified
+    lost = evidence.held | unidentified | settled(evidence)
     if found.half is None or matrix is None or not (np.diag(matrix)[~lost] > 0).all():
         return _unavailable("the curvature is not positive definite here", unidentified)
     matrix[lost, :] = matrix[:, lost] = np.nan
@@ -129,13 +128,19 @@ def values_jacobian(problem: Problem, theta: Vector) -> Matrix:
     return selection
 
 
-def degrees_of_freedom(problem: Problem) -> int | None:
-    """Return the observations, which are the rows that count and the priors, minus the free parameters; None without rows."""
+def degrees_of_freedom(problem: Problem, equalities: int = 0) -> int | None:
+    """Return the observations, which are the rows that count and the priors, minus the free parameters; None without rows.
+
+    Args:
+        problem: with rows, or without.
+        equalities: how many independent equality constraints there are, each of which takes a parameter's freedom.
+    """
     import numpy as np
 
     if problem.rows is None:
         return None
-    return int(np.count_nonzero(np.asarray(problem.rows.weight))) + len(problem.priors) - len(problem.layout.free)
+    observations = int(np.count_nonzero(np.asarray(problem.rows.weight))) + len(problem.priors)
+    return observations - len(problem.layout.free) + equalities
 
 
 def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
@@ -150,7 +155,9 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
         return "no parameter is free"
     if evidence.held.all():
         return "every free parameter is at a bound"
-    dof = degrees_of_freedom(problem)
+    if settled(evidence).all():
+        return "the constraints leave no parameter free"
+    dof = degrees_of_freedom(problem, equalities_of(evidence))
     if scale_from_residuals(problem) and dof is not None and dof <= 0:
         return "there are no degrees of freedom left to tell the scatter from"
     if (
@@ -190,17 +197,18 @@ class _Estimate:
 
 
 def _estimate(problem: Problem, theta: Vector, evidence: Evidence, asked: Covariance) -> _Estimate:
-    movable, total, point = ~evidence.held, float(problem.total_weight), evidence.linearization
+    total, point = float(problem.total_weight), evidence.linearization
     squared = is_sum_of_squares(problem.loss) and point is not None
     if squared and point is not None and asked.hessian != "exact":
-        half: Matrix | None = inverse_of_factor(point.factor, point.column_norms, movable) / math.sqrt(2 * total)
+        half: Matrix | None = inverse_of_squares(evidence, point) / math.sqrt(2 * total)
         curvature = "Gauss-Newton"
     else:
         hessian = evidence.hessian if evidence.hessian is not None else exact_hessian(problem, theta, point)
-        half, curvature = inverse_of_hessian(total * hessian, movable), "exact Hessian"
+        half, curvature = inverse_of_curvature(evidence, total * hessian), "exact Hessian"
     # half half' is the inverse of the Hessian of sum_i w_i cost_i.
-    dof = degrees_of_freedom(problem) if scale_from_residuals(problem) else None
-    variance = residual_variance(problem, None if point is None else point.sum_of_squares)
+    regained = equalities_of(evidence)
+    dof = degrees_of_freedom(problem, regained) if scale_from_residuals(problem) else None
+    variance = residual_variance(problem, None if point is None else point.sum_of_squares, regained)
     if asked.sandwich == "always" or not (squared or (problem.loss is not None and problem.loss.likelihood)):
         if half is not None:
             half = half @ (half.T @ factor_of(outer_products(problem, theta)))
@@ -217,7 +225,7 @@ def _estimate(problem: Problem, theta: Vector, evidence: Evidence, asked: Covari
     return _Estimate(half=half, made_of=words, dof=None, residual_variance=variance)
 
 
-def residual_variance(problem: Problem, objective: float | None) -> float | None:
+def residual_variance(problem: Problem, objective: float | None, equalities: int = 0) -> float | None:
     """Return the variance of a target of weight one, in units of the loss's own `variance`: s² = weighted rss / dof or one.
 
     None where the residuals would have to tell it and cannot.
@@ -225,10 +233,11 @@ def residual_variance(problem: Problem, objective: float | None) -> float | None
     Args:
         problem: with rows.
         objective: at the minimum.
+        equalities: how many independent equality constraints there are.
     """
     if not scale_from_residuals(problem):
         return 1.0
-    dof = degrees_of_freedom(problem) or 0
+    dof = degrees_of_freedom(problem, equalities) or 0
     return objective * float(problem.total_weight) / dof if objective is not None and dof > 0 else None
 
 
@@ -244,6 +253,8 @@ def _caveats(problem: Problem, evidence: Evidence) -> list[str]:
         caveats.append("the l2 penalty is counted as curvature and its bias is not")
     if evidence.held.any():
         caveats.append("parameters at a bound are held there")
+    if evidence.conditions is not None and evidence.conditions.presses:
+        caveats.append("active inequality constraints are held as equalities")
     if len(evidence.flat):
         caveats.append("only over the directions that the data determine")
     if evidence.condition > 1e10:
