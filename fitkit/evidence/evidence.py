@@ -89,6 +89,10 @@ class Evidence:
     """For other objectives, shape (free, free)."""
     uncertainty_of_minimum: Vector | None = None
     """How far the point may be from the minimum: what a Newton step would still move, and what rounding hides, (free,)."""
+    at_rounding: bool = False
+    """Whether a strict minimum is as near as rounding lets it be told."""
+    finite: bool = True
+    """False where derivatives were asked for and are not finite."""
 
     conditions: Conditions | None = None
     """Of the constraints, where there are any."""
@@ -106,16 +110,16 @@ def confirms(evidence: Evidence, gtol: float) -> bool:
     the cosines tell the two apart, because they do not care for the length of a column; otherwise the step itself does.
     """
     bound = max(CLOSE, 100 * gtol)
-    if evidence.conditions is not None and not evidence.conditions.met:
+    if not evidence.finite or (evidence.conditions is not None and not evidence.conditions.met):
         return False
-    if not evidence.known or evidence.newton_step <= bound or evidence.remaining <= NOTHING:
+    if evidence.at_rounding or not evidence.known or evidence.newton_step <= bound or evidence.remaining <= NOTHING:
         return True
     steady = evidence.optimality <= bound if evidence.linearization is not None else evidence.newton_step <= STEADY
     return evidence.remaining <= bound and steady
 
 
-def unknown(size: int) -> Evidence:
-    """Return the evidence where derivatives cost too much or are not finite."""
+def unknown(size: int, *, finite: bool = True) -> Evidence:
+    """Return the evidence where derivatives cost too much, or are not `finite`."""
     import numpy as np
 
     nan = float("nan")
@@ -129,6 +133,7 @@ def unknown(size: int) -> Evidence:
         held=np.zeros(size, bool),
         flat=np.zeros((0, size)),
         without_effect=np.zeros(size, bool),
+        finite=finite,
     )
 
 

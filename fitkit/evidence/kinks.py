@@ -34,7 +34,7 @@ def assess_kinks(problem: Problem, theta: Vector, seen: Vector) -> Evidence:
     kinks = kinks_at(problem, theta)
     value = float(objective_at.light(problem, array(theta, problem.lower.dtype)))
     if not (kinks.finite and np.isfinite(value)):
-        return unknown(len(theta))
+        return unknown(len(theta), finite=False)
     state = reduce(kinks, _at_zero(kinks), kinks.sides())
     share = float(np.sqrt(state.decrease / abs(value))) if value else np.inf
     step = relative_size(state.step + state.correction, theta, seen)

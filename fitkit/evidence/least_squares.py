@@ -27,6 +27,12 @@ LOST = 1e-6
 """A column of the Jacobian that fell to this share of its length at the start has vanished."""
 NO_EFFECT = 1e-8
 """An effect below this share of the residual is none."""
+SEVERAL = 10.0
+"""How many standard deviations of rounding a step may be that is called rounding."""
+NOISY = 1e-3
+"""The largest share of a parameter that rounding may hide where a minimum is still told."""
+TOO_SMALL_TO_SQUARE = 1e-290
+""" 1e-308 is the smallest double with all digits; squares that are added lose theirs earlier."""
 
 
 def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
@@ -43,7 +49,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     squares = LeastSquares(problem)
     point = squares.linearize(theta)
     if not point.finite or len(theta) == 0:
-        return unknown(len(theta))
+        return unknown(len(theta), finite=len(theta) == 0)
     held = pressed(problem, theta, point.gradient)
     linear = gauss_newton(point, ~held)
     own = np.maximum(np.abs(theta), seen)
@@ -54,21 +60,30 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         idle = _without_effect(squares, point, curvature, own, start) & ~held
         # A column that has nearly vanished makes the whitened S huge, and would put the blame on another parameter.
         exact = newton_step(point, curvature, ~held & ~idle)
-        uncertainty = _uncertainty(squares, theta, point, exact)
+        noise = rounding_of_minimum(squares, theta, point, exact)
+        uncertainty = np.hypot(exact.step, noise) + EPSILON / 2 * np.abs(theta)
     flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])
+    unscaled = exact.flat / np.where(point.column_norms > 0, point.column_norms, 1.0)
 
     with np.errstate(over="ignore", invalid="ignore"):
         weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
-    looks = np.vstack([np.eye(len(theta))[weak & ~held], flat])
+    looks = np.vstack([np.eye(len(theta))[(weak | idle) & ~held], unscaled])
     beside = look_beside(
         problem, theta, looks, own, lambda x: squares.linearize(x).sum_of_squares, point.sum_of_squares
     )
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
+    moves = relative_size(exact.step, theta, size)
+    steep = _steepest(point, exact.flat)
+    if steep > CLOSE:  # without curvature and yet not level: there is no Newton step to speak of
+        remaining, moves = max(remaining, steep), np.inf
+    if underflows(point.sum_of_squares) and moves > CLOSE:  # the squares are gone, but not what they are squares of
+        remaining = np.inf
+    strict = beside is None and exact.saddle is None and len(flat) == 0
     return Evidence(
         optimality=point.cosines(~held),
         remaining=remaining,
-        newton_step=relative_size(exact.step, theta, size),
+        newton_step=moves,
         smallest_eigenvalue=_smallest(point, curvature, ~held),
         condition=linear.condition,
         minimum=beside or ("saddle" if _saddle(exact, remaining) else "flat" if len(flat) else "strict"),
@@ -77,6 +92,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         without_effect=idle,
         linearization=point,
         uncertainty_of_minimum=uncertainty,
+        at_rounding=strict and _told_apart_by_rounding_only(exact.step, noise, own),
     )
 
 
@@ -104,12 +120,14 @@ def _without_effect(
 
     if start is None:
         return np.zeros(len(size), bool)
-    begun = squares.linearize(start).column_norms
+    first = squares.linearize(start)
+    begun = first.column_norms
     lost = point.column_norms <= LOST * np.where(np.isfinite(begun), begun, np.inf)
 
     norm = point.sum_of_squares**0.5
     targets = float(np.sqrt(sum(float(part @ part) for part in targets_of(squares))))
-    least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets)
+    initial = first.sum_of_squares**0.5
+    least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets, EPSILON * initial if np.isfinite(initial) else 0.0)
     bends = np.abs(np.diag(curvature)) * size**2 > least * max(norm, least)
     idle: Mask = lost & (point.column_norms * size <= least) & ~(bends | ~np.isfinite(size)) & (size > 0)
     return idle
@@ -149,11 +167,10 @@ def _curvature(squares: LeastSquares, theta: Vector, point: Linearization, linea
     curvature = squares.curvature(bottom, there)
     doubt = 10 * np.abs(there.gradient) @ np.maximum(np.abs(bottom), NEAR_ZERO * seen)
     scale = np.where(point.column_norms > 0, point.column_norms, 1.0)
-    for direction in linear.flat / scale:
-        length = relative_size(direction, bottom, seen)
-        if abs(direction @ curvature @ direction) / 2 > doubt * length**2:
-            return curvature
-    return none
+    ways = np.array([way / (relative_size(way, bottom, seen) or 1.0) for way in linear.flat / scale])
+    # Over all of them together: at the saddle of a b each alone bends nothing.
+    bends = np.abs(np.linalg.eigvalsh(ways @ np.where(np.isfinite(curvature), curvature, 0.0) @ ways.T)) / 2
+    return curvature if (bends > doubt).any() else none
 
 
 def _saddle(exact: NewtonStep, remaining: float) -> bool:
@@ -161,11 +178,30 @@ def _saddle(exact: NewtonStep, remaining: float) -> bool:
     return exact.saddle is not None and remaining < CLOSE
 
 
-def _uncertainty(squares: LeastSquares, theta: Vector, point: Linearization, exact: NewtonStep) -> Vector:
-    """Return sqrt(d² + noise²) + eps |theta| / 2, shape (free,), with d the Newton step that is left."""
+def _told_apart_by_rounding_only(step: Vector, noise: Vector, size: Vector) -> bool:
+    """Return whether the Newton step that is left is the rounding of the minimum, and that is small, in every parameter."""
     import numpy as np
 
-    with np.errstate(all="ignore"):  # an inverse that overflows says that nothing is known, and infinity says so too
-        noise = rounding_of_minimum(squares, theta, point, exact)
-        rounding: Vector = np.hypot(exact.step, noise) + EPSILON / 2 * np.abs(theta)
-    return rounding
+    if not (np.isfinite(step).all() and np.isfinite(noise).all()):
+        return False
+    return bool((np.abs(step) <= SEVERAL * noise).all() and (noise <= NOISY * size).all())
+
+
+def _steepest(point: Linearization, flat: Matrix) -> float:
+    """Return the largest cosine between the residual and what it changes by along flat directions, shape (flat, free).
+
+    Where J has no effect there is none; but a curvature that cancels J'J leaves a slope.
+    """
+    import numpy as np
+
+    norms = np.where(point.column_norms > 0, point.column_norms, 1.0)
+    changes = flat @ (point.factor / norms).T
+    lengths = np.linalg.norm(changes, axis=1)
+    along = np.abs(changes @ point.projected)
+    total = lengths * point.sum_of_squares**0.5
+    return float(np.max(along / np.where(total > 0, total, 1.0), where=lengths > CLOSE, initial=0.0))
+
+
+def underflows(sum_of_squares: float) -> bool:
+    """Return whether a sum of squares is too small to have its digits."""
+    return abs(sum_of_squares) < TOO_SMALL_TO_SQUARE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_size, unknown
-from fitkit.evidence.neighbours import look_beside
+from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
 from fitkit.types import Scalar, Theta
@@ -104,17 +104,18 @@ def _effect(gradient: Vector, hessian: Matrix, size: Vector) -> Vector:
 
 
 @kernel()
-def _objective(problem: Problem, theta: Theta) -> Scalar:
+def objective_of(problem: Problem, theta: Theta) -> Scalar:
+    """Return the objective at theta."""
     return problem.objective(theta)
 
 
-def _weak(scale: float, hessian: Matrix, size: Vector) -> Matrix:
+def _weak(scale: float, hessian: Matrix, size: Vector, movable: Mask) -> Matrix:
     """Return the single parameters without curvature to speak of, as directions, shape (weak, free)."""
     import numpy as np
 
     with np.errstate(over="ignore"):
         weak = np.abs(np.diag(hessian)) * size**2 <= WEAK * scale
-    directions: Matrix = np.eye(len(size))[weak & (size > 0)]
+    directions: Matrix = np.eye(len(size))[weak & (size > 0) & movable]
     return directions
 
 
@@ -131,9 +132,15 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
 
     expansion = _expand(problem, theta)
     if expansion is None:
-        return unknown(len(theta))
+        return unknown(len(theta), finite=False)
     value, gradient, hessian = expansion
-    held = pressed(problem, theta, gradient)
+    dtype, own = problem.lower.dtype, np.maximum(np.abs(theta), seen)
+
+    def objective(point: Vector) -> float:
+        return float(objective_of.light(problem, array(point, dtype)))
+
+    level = (gradient == 0) & (np.diag(hessian) == 0)
+    held = pressed(problem, theta, gradient) | rests_on_wall(problem, theta, level, own, objective, value)
     movable = ~held
     hessian = _beneath(problem, theta, value, gradient, hessian, movable)
     scale, values, vectors, flat = _spectrum(hessian[np.ix_(movable, movable)])
@@ -143,12 +150,15 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     move = vectors[:, ~flat] @ (newton / np.sqrt(np.abs(values[~flat]))) / scale
     step = relative_size(move, theta[movable], seen[movable])
     steep = _steepest(slopes[flat], vectors[:, flat] / scale[:, None], theta[movable], seen[movable])
-    if steep > CLOSE**2 * abs(value):  # without curvature and yet not level: there is no Newton step to speak of
+    # What is far below the slope across it is no slope along a flat direction: it comes from the bend of the valley.
+    sloping = bool((np.abs(slopes[flat]) > CLOSE * np.linalg.norm(slopes)).any())
+    if sloping and steep > CLOSE**2 * abs(
+        value
+    ):  # without curvature and yet not level: there is no Newton step to speak of
         share, step = max(share, float(np.sqrt(steep / abs(value)))) if value else np.inf, np.inf
         flat = np.zeros_like(flat)
     directions = np.zeros((int(flat.sum()), len(theta)))
     directions[:, movable] = vectors[:, flat].T
-    own = np.maximum(np.abs(theta), seen)
     begun = None if start is None else _expand(problem, start)
     effect, before = (
         _effect(gradient, hessian, own),
@@ -156,12 +166,10 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     )
     idle = (effect <= NO_EFFECT * abs(value)) & (effect <= LOST * before) & (own > 0) & movable
     initial = 0.0 if begun is None else begun[0]
-    dtype = problem.lower.dtype
-    size = np.maximum(np.abs(theta), seen)
-    looks = np.vstack([_weak(max(abs(value), abs(initial)), hessian, size), directions])
-    minimum = look_beside(
-        problem, theta, looks, size, lambda x: float(_objective.light(problem, array(x, dtype))), value
-    )
+    unscaled = np.zeros_like(directions)
+    unscaled[:, movable] = directions[:, movable] / scale
+    looks = np.vstack([_weak(max(abs(value), abs(initial)), hessian, own, movable), unscaled])
+    minimum = look_beside(problem, theta, looks, own, objective, value)
     smallest, largest = float(np.min(values, initial=np.inf)), float(np.max(np.abs(values), initial=1.0))
     saddle = smallest < -FLAT_BELOW * largest
     return Evidence(

@@ -20,6 +20,8 @@ STRONG = 0.999
 """Correlations above this are worth a warning."""
 TIED = 1 - 1e-9
 """Those above this are made by constraints, where there are any."""
+UNLIKELY = 3e-5
+"""The probability below which a chi-square contradicts sigma: four standard deviations."""
 
 
 def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary) -> list[str]:
@@ -37,18 +39,28 @@ def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintyS
         found += _collinear(
             uncertainty.names, uncertainty.correlation, TIED if assembled.problem.constraints else math.inf
         )
-    if fit.reduced_chi_square is not None and fit.dof:
-        distance = (fit.reduced_chi_square - 1) * math.sqrt(fit.dof / 2)
-        if distance > 4:
-            found.append(
-                f"the residuals are larger than sigma says: reduced chi-square {fit.reduced_chi_square:.3g}; "
-                "sigma is too small, or the model is wrong"
-            )
-        elif distance < -4:
-            found.append(f"the residuals are smaller than sigma says: reduced chi-square {fit.reduced_chi_square:.3g}")
+    if fit.reduced_chi_square is not None and fit.dof and _unlikely(fit.reduced_chi_square, fit.dof):
+        found.append(_contradicted(fit.reduced_chi_square))
     if str(assembled.problem.lower.dtype) == "float32":
         found.append("computed in float32: expect about 4 right digits")
     return found
+
+
+def _unlikely(reduced: float, dof: int) -> bool:
+    """Return whether chance makes so large, or so small, a reduced chi-square once in tens of thousands of fits at most.
+
+    By Chernoff's bound, P <= (q exp(1 - q))^(dof/2) on either side of q = 1, which needs no special function.
+    """
+    return reduced <= 0 or dof / 2 * (math.log(reduced) + 1 - reduced) < math.log(UNLIKELY)
+
+
+def _contradicted(reduced: float) -> str:
+    if reduced > 1:
+        return (
+            f"the residuals are larger than sigma says: reduced chi-square {reduced:.3g}; "
+            "sigma is too small, or the model is wrong"
+        )
+    return f"the residuals are smaller than sigma says: reduced chi-square {reduced:.3g}; sigma is too large"
 
 
 def _rows(count: int, one: str, several: str) -> str:

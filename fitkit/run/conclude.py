@@ -22,6 +22,7 @@ from fitkit.run.advice import warnings_of
 from fitkit.run.assemble import Assembled
 from fitkit.run.constraint_table import constraint_table
 from fitkit.run.error_bars import error_bars
+from fitkit.run.explain import explain
 from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
@@ -82,8 +83,9 @@ def conclude(
         first_order=isinstance(optimizer, FirstOrder),
         constraints=tuple(one.source.strip() for one in problem.constraints),
     )
-    errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     predictions = predictions_at(problem, search.theta)
+    verdict = explain(problem, search, assembled.start, verdict, predictions)
+    errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     fit = goodness(
         problem, search.theta, predictions, chi_square_of_priors(problem, search.theta), equalities_of(evidence)
     )

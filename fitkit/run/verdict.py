@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from fitkit.evidence import CLOSE, Evidence, confirms
+from fitkit.evidence.endless import FAR, LOGARITHMS
+from fitkit.evidence.least_squares import underflows
 from fitkit.minimize import Search
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
 from fitkit.result import Status
@@ -13,12 +15,6 @@ from fitkit.result import Status
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-FAR = 10.0
-"""A parameter without effect that is so many times its start has run away."""
-LOGARITHMS = 10.0
-"""The same for the logarithm of a parameter: four orders of magnitude."""
 
 
 @final
@@ -57,7 +53,7 @@ def judge_search(
         return Verdict(status=Status.INTERRUPTED, reason=reason, message=message)
     if ran_away and reason in {*CLAIMS, Reason.STALLED, Reason.MAX_STEPS}:
         message = (
-            f"Not converged: {_listed(ran_away)} ran away from the start by orders of magnitude and has no effect on the "
+            f"Not converged: {listed(ran_away)} ran away from the start by orders of magnitude and has no effect on the "
             "loss any more; there is no minimum at a finite value."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.RUNAWAY, message=message)
@@ -65,7 +61,14 @@ def judge_search(
     if broken and reason in {*CLAIMS, Reason.STALLED}:
         message = f"Not converged: the constraints cannot be met together here; the least violation found is {broken}."
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
-    if reason in CLAIMS:
+    if reason is Reason.STALLED and evidence.at_rounding:
+        search = replace(search, reason=Reason.STEP_SMALL)
+    squares = evidence.linearization is not None
+    if squares and reason in {*CLAIMS, Reason.STALLED} and underflows(end) and not confirms(evidence, rule.gtol):
+        why = f"the loss, {end:.1e}, is too small a number to compare; rescale the data"
+        message = f"Not converged after {_steps(search)}: {why}."
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
+    if search.reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
     slope = _slope(evidence)
     if reason in {Reason.EPOCHS_DONE, Reason.PATIENCE}:
@@ -106,6 +109,11 @@ def _claimed(
             "Not converged: the loss has a kink here, where derivatives do not exist and nothing can be confirmed."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
+    if not evidence.finite:
+        message = (
+            f"Not converged after {_steps(search)}: the derivatives are not finite here, and nothing can be confirmed."
+        )
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
     if not confirms(evidence, rule.gtol):
         message = (
             f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
@@ -126,7 +134,8 @@ def _claimed(
     return Verdict(status=Status.CONVERGED, reason=search.reason, message=f"Converged in {_steps(search)}: {how}.")
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
+    """Return names as a person lists them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
