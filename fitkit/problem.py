@@ -242,9 +242,8 @@ class Problem:
     def smooth_penalties(self, theta: Theta) -> Scalar:
         """Return l2/2 sum_j v_j² + h/n sum_p z_p², and what constraints add where there is an augmentation."""
         values = self.values(theta)
-        shrinkage: Scalar = sum(
-            (self.regularization.l2 / 2 * values[name] ** 2 for name in self.penalized), jnp.zeros((), theta.dtype)
-        )
+        root = jnp.sqrt(self.regularization.l2 / 2)  # zero times the square of a huge value would be no number
+        shrinkage: Scalar = sum(((root * values[name]) ** 2 for name in self.penalized), jnp.zeros((), theta.dtype))
         if self.augmentation is not None:
             overshoots = self._overshoots(theta, self.augmentation)
             shrinkage += jnp.sum(self.augmentation.weights / 2 * overshoots**2)

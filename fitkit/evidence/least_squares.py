@@ -128,7 +128,8 @@ def _without_effect(
     targets = float(np.sqrt(sum(float(part @ part) for part in targets_of(squares))))
     initial = first.sum_of_squares**0.5
     least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets, EPSILON * initial if np.isfinite(initial) else 0.0)
-    bends = np.abs(np.diag(curvature)) * size**2 > least * max(norm, least)
+    bend = np.abs(np.diag(curvature))  # where residuals are near underflow, it may be no number
+    bends = np.where(np.isfinite(bend), bend, 0.0) * size**2 > least * max(norm, least)
     idle: Mask = lost & (point.column_norms * size <= least) & ~(bends | ~np.isfinite(size)) & (size > 0)
     return idle
 

@@ -39,7 +39,8 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
     """
     if verdict.reason is Reason.NOT_FINITE and search.steps == 0 and predictions is not None:
         return _not_finite(verdict, predictions)
-    if verdict.status is not Status.NOT_CONVERGED or not 0 < len(start) <= EXACT_UP_TO:
+    lone = not problem.constrained  # what lies beside and beyond a point may break constraints
+    if verdict.status is not Status.NOT_CONVERGED or not (lone and 0 < len(start) <= EXACT_UP_TO):
         return verdict
     dtype = problem.lower.dtype
 

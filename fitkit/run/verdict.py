@@ -57,20 +57,15 @@ def judge_search(
             "loss any more; there is no minimum at a finite value."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.RUNAWAY, message=message)
-    broken = _broken(evidence, constraints)
-    if broken and reason in {*CLAIMS, Reason.STALLED}:
-        message = f"Not converged: the constraints cannot be met together here; the least violation found is {broken}."
-        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
-    if reason is Reason.STALLED and evidence.at_rounding:
+    hindered = _hindered(search, evidence, rule, constraints) if reason in {*CLAIMS, Reason.STALLED} else None
+    if hindered is not None:
+        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=f"Not converged{hindered}.")
+    steep = evidence.newton_step > max(CLOSE, 100 * rule.gtol)
+    if evidence.at_rounding and (reason is Reason.STALLED or (reason in CLAIMS and steep)):
         search = replace(search, reason=Reason.STEP_SMALL)
-    squares = evidence.linearization is not None
-    if squares and reason in {*CLAIMS, Reason.STALLED} and underflows(end) and not confirms(evidence, rule.gtol):
-        why = f"the loss, {end:.1e}, is too small a number to compare; rescale the data"
-        message = f"Not converged after {_steps(search)}: {why}."
-        return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
     if search.reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
-    slope = _slope(evidence)
+    slope, broken = _slope(evidence), _broken(evidence, constraints)
     if reason in {Reason.EPOCHS_DONE, Reason.PATIENCE}:
         how = "Completed" if reason is Reason.EPOCHS_DONE else "Stopped without progress, at the lowest loss,"
         return Verdict(status=Status.COMPLETED, reason=reason, message=f"{how} {_steps(search, 'epoch')}; {slope}.")
@@ -91,6 +86,17 @@ def _broken(evidence: Evidence, constraints: tuple[str, ...]) -> str:
         return ""
     worst = int(np.argmax(evidence.conditions.violations))
     return f"{evidence.conditions.violations[worst]:.4g}, of `{constraints[worst]}`"
+
+
+def _hindered(search: Search, evidence: Evidence, rule: StopRule, constraints: tuple[str, ...]) -> str | None:
+    """Return what keeps any point here from being a minimum, as the rest of a sentence, or None."""
+    broken = _broken(evidence, constraints)
+    if broken:
+        return f": the constraints cannot be met together here; the least violation found is {broken}"
+    end = search.final.loss
+    if evidence.linearization is not None and underflows(end) and not confirms(evidence, rule.gtol):
+        return f" after {_steps(search)}: the loss, {end:.1e}, is too small a number to compare; rescale the data"
+    return None
 
 
 def _claimed(

@@ -1,0 +1,41 @@
+"""Known ends through the real command: status, reason, exit code and one plain sentence, whatever optimizer or units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import here, written
+from verdict_cases import CASES, ENDS, Case
+
+RUNS = [(name, optimizer) for name, case in CASES.items() for optimizer in case.optimizers]
+
+
+def trained(folder: Path, config: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    done = here("train", written(folder, "case.yaml", json.dumps(config)), "--json", "--no-save")
+    document: dict[str, Any] = json.loads(done.out)
+    return done.code, document
+
+
+@pytest.mark.parametrize(("name", "optimizer"), RUNS)
+def test_a_fit_ends_as_it_must(name: str, optimizer: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    code, document = trained(tmp_path, case.config(optimizer))
+    told = document["message"]
+    assert (document["status"], code, document["reason"]) in allowed(case), told
+    assert document["exit_code"] == code
+    assert case.says in told
+    assert told.endswith(".")
+    assert "\n" not in told
+    assert case.warns in " ".join(document["warnings"])
+    for parameter, value in case.at.items():
+        assert document["parameters"][parameter]["value"] == pytest.approx(value, rel=1e-6, abs=1e-6)
+    if document["status"] != "converged":
+        assert all(p["digits"] is p["error"] is p["interval"] is None for p in document["parameters"].values())
+
+
+def allowed(case: Case) -> list[tuple[str, int, str]]:
+    """A minimum may be told by its slope or by a step below rounding."""
+    return [ENDS[case.ends], *([("converged", 0, "step_small")] if case.ends == "converged" else [])]
