@@ -53,6 +53,10 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     from fitkit.config.paths import config_paths
 
     every = list(config_paths(paths))
+    if options["against"]:
+        from fitkit.run.oracles import frameworks
+
+        frameworks(options["against"])  # told once, before any work, if one is missing
     outcomes = []
     for path in every:
         outcomes.append(_checked(path, options))

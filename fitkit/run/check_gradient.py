@@ -20,6 +20,7 @@ from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.claims import checked_claims
 from fitkit.run.memory import out_of_memory
+from fitkit.run.oracles import compared, frameworks
 from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
 from fitkit.run.train import name_of
@@ -92,7 +93,11 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
         for name in assembled.parameters
         if name in assembled.unused
     ]
-    return report.joined(findings=unused, claims=checked_claims(double, assembled), notes=_policies(section))
+    report = report.joined(findings=unused, claims=checked_claims(double, assembled), notes=_policies(section))
+    if not options.against:
+        return report
+    said = compared(frameworks(options.against), assembled, config.seed)
+    return report.joined(checks=said.checks, findings=said.findings, notes=said.notes)
 
 
 def _settings(config: Config, options: CheckOptions) -> Settings:
