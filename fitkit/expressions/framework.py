@@ -25,7 +25,7 @@ FUNCTIONS = (
 
 
 class NoCounterpartError(Exception):
-    """The framework has no such function; the message is its name."""
+    """The framework has no such function; the message says so: no function `voigt`."""
 
 
 class Framework(ABC):

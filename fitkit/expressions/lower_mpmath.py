@@ -33,7 +33,7 @@ class Mpmath(Framework):
 
         mpf = _mpmath().mpf
 
-        return np.frompyfunc(mpf, 1, 1)(np.asarray(values, np.float64).astype(object))
+        return _each(mpf)(np.asarray(values, np.float64).astype(object))
 
     def plain(self, value: Any) -> Doubles:
         """Return the nearest doubles."""
@@ -49,18 +49,14 @@ class Mpmath(Framework):
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return the power of each entry."""
-        import numpy as np
-
         mpf = _mpmath().mpf
 
         if isinstance(exponent, float) and exponent.is_integer():
-            return np.frompyfunc(lambda x: mpf(x) ** int(exponent), 1, 1)(base)
-        return np.frompyfunc(lambda x, p: mpf(x) ** mpf(p), 2, 1)(base, exponent)
+            return _each(lambda x: mpf(x) ** int(exponent))(base)
+        return _each(lambda x, p: mpf(x) ** mpf(p))(base, exponent)
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return mpmath's function for each entry."""
-        import numpy as np
-
         mpmath = _mpmath()
 
         own: dict[str, Callable[..., Any]] = {
@@ -76,7 +72,7 @@ class Mpmath(Framework):
             value = found(*map(mpmath.mpf, arguments))
             return value if isinstance(value, mpmath.mpf) else mpmath.mpf("nan")  # complex: outside the domain
 
-        return lambda *arguments: np.frompyfunc(real, len(arguments), 1)(*arguments)
+        return _each(real)
 
     def total(self, values: Any) -> Any:
         """Return the sum."""
@@ -128,3 +124,14 @@ def _voigt(x: Any, center: Any, sigma: Any, gamma: Any) -> Any:
 
 def _mpmath() -> Any:
     return importlib.import_module("mpmath")
+
+
+def _each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of arrays from one of their entries; NaN is an entry like any other."""
+    import numpy as np
+
+    def mapped(*arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.frompyfunc(function, len(arguments), 1)(*arguments)
+
+    return mapped

@@ -49,7 +49,7 @@ class TensorFlow(Framework):
         """Return TensorFlow's function of that name."""
         tf = _tensorflow()
         if name == "voigt":
-            raise NoCounterpartError(name)
+            raise NoCounterpartError("no function `voigt`")
         found = getattr(tf, name) if name == "abs" else getattr(tf.math, name)
         return lambda *arguments: found(*map(self._tensor, arguments))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-_SPECIAL: Final = {"erf": "erf", "erfc": "erfc", "digamma": "digamma", "sigmoid": "sigmoid"}
+_SPECIAL: Final = {"erf": "erf", "erfc": "erfc"}
 
 
 @final
@@ -61,8 +61,10 @@ class Torch(Framework):
         torch = _torch()
 
         if name == "voigt":
-            raise NoCounterpartError(name)
-        functions: Any = torch.special if name in _SPECIAL and name != "sigmoid" else torch
+            raise NoCounterpartError("no function `voigt`")
+        if name == "digamma":
+            raise NoCounterpartError("a derivative of `digamma` that is right to ten digits only")
+        functions: Any = torch.special if name in _SPECIAL else torch
         if name == "softplus":  # torch.nn.functional's is linear beyond a threshold
             return lambda x: torch.logaddexp(self._tensor(x), self.array(0.0))  # type: ignore[arg-type]  # a number is one
         found = getattr(functions, name)
