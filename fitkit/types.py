@@ -62,7 +62,9 @@ Theta: TypeAlias = Float[Array, " free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
 FreeMask: TypeAlias = Bool[Array, " free"]
 """Which of the free numbers."""
-Values: TypeAlias = dict[str, Scalar]
-"""The parameters by name, in the user's units."""
-Inputs: TypeAlias = Mapping[Any, Rows]
-"""The inputs by name (or by comparison of a text column with a text), one number per row each."""
+Outputs: TypeAlias = Float[Array, "rows *outputs"]
+"""What a model predicts: a number for each row, or, under a loss of several classes, one for each row and class."""
+Values: TypeAlias = Mapping[str, Array]
+"""The parameters by name: numbers, or arrays."""
+Inputs: TypeAlias = Mapping[Any, Any]
+"""The inputs by name (or by comparison of a text column with a text), a number or a vector for each row."""
