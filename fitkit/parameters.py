@@ -119,7 +119,7 @@ class Layout:
 
     @cached_property
     def coordinates(self) -> tuple[str, ...]:
-        """The name of each number of theta: of an array's entries `w[3, 0]`."""
+        """The name of each number of theta: of an array's entries `w[3,0]`."""
         if not self.shapes:
             return self.free
         return tuple(entry for name in self.free for entry in entries_of(name, self.shape(name)))
@@ -138,7 +138,7 @@ def entries_of(name: str, shape: Shape) -> Iterator[str]:
         yield name
         return
     for index in product(*map(range, shape)):
-        yield f"{name}[{', '.join(map(str, index))}]"
+        yield f"{name}[{','.join(map(str, index))}]"
 
 
 @final

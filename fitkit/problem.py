@@ -24,9 +24,9 @@ from fitkit.input_matrix import InputMatrix
 from fitkit.losses import LOSSES, Fitted, KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.base import rounded_root
 from fitkit.models import MODELS, Model
-from fitkit.parameters import Layout, Prior
+from fitkit.parameters import Layout, NamedValues, Prior
 from fitkit.regularization import Regularization
-from fitkit.types import Rows, Scalar, Theta, Values
+from fitkit.types import Array, Rows, Scalar, Theta, Values
 
 
 class ShapeMismatchError(ValueError):
@@ -36,9 +36,12 @@ class ShapeMismatchError(ValueError):
 @final
 @dataclass(frozen=True, kw_only=True)
 class RowData:
-    """The rows: inputs by name (or by comparison of a text column), target, standard errors and weights, all (rows,)."""
+    """The rows: inputs by name (or by comparison of a text column), target, standard errors and weights.
 
-    inputs: Mapping[str | TextComparison, Rows] | InputMatrix
+    All have a number for each row, shape (rows,), but inputs that a model has coded, which may have a vector, (rows, features).
+    """
+
+    inputs: Mapping[str | TextComparison, Array] | InputMatrix
     target: Rows
     sigma: Rows | None
     weight: Rows
@@ -132,20 +135,45 @@ class Problem:
 
     # -- names and numbers ------------------------------------------------------------------------------------------------
 
-    def values(self, theta: Theta) -> Values:
-        """Return every parameter by name in the user's units, in the order of the layout."""
-        found: dict[Any, Scalar] = dict(self.held)
-        for index, name in enumerate(self.layout.free):
-            found[name] = jnp.exp(theta[index]) if name in self.layout.logarithmic else theta[index]
+    def values(self, theta: Theta) -> NamedValues:
+        """Return every parameter of the model by name, in the order of the layout."""
+        found = NamedValues(self.layout, theta, self.held)
         for name, formula in self.layout.tied:
-            found[name] = to_jax(formula)(found)
-        return {name: found[name] for name in self.layout.names}
+            names: Mapping[Any, Any] = found
+            found.set(name, to_jax(formula)(names))
+        return found
+
+    @property
+    def reports_otherwise(self) -> bool:
+        """Whether the parameters that a report tells are others than those of the layout."""
+        return self.model is not None and self.model.reports_otherwise
+
+    @property
+    def reported_names(self) -> tuple[str, ...]:
+        """The parameters that a report tells as numbers, in the order of every table."""
+        if self.model is not None and self.model.reports_otherwise:
+            return self.model.reported_names
+        return tuple(name for name in self.layout.names if not self.layout.shape(name))
+
+    def reported(self, theta: Theta) -> Rows:
+        """Return those parameters in the user's units, shape (reported,)."""
+        values = self.values(theta)
+        if self.model is not None and self.model.reports_otherwise:
+            return self.model.reported(values)
+        return values.in_a_row(self.reported_names)
 
     @property
     def penalized(self) -> tuple[str, ...]:
         """The free parameters that regularization acts on."""
         among = None if self.model is None else self.model.penalized
         return tuple(name for name in self.layout.free if among is None or name in among)
+
+    @property
+    def penalized_coordinates(self) -> tuple[bool, ...]:
+        """Which numbers of theta are weights that regularization acts on."""
+        among = frozenset(self.penalized)
+        places = self.layout.places
+        return tuple(name in among for name in self.layout.free for _ in range(places[name].stop - places[name].start))
 
     @property
     def single(self) -> bool:
@@ -177,17 +205,20 @@ class Problem:
         """Return predictions beside observations.
 
         Raises:
-            ShapeMismatchError: the model does not return one number per row; nothing is ever broadcast over rows.
+            ShapeMismatchError: the model does not return one number per row, or, under a loss of several classes, one for
+                each row and class; nothing is ever broadcast over rows.
         """
         model = self._model()
         values = self.values(theta)
         prediction = jnp.asarray(model.predict(values, rows.inputs))
         if prediction.shape == () and model.may_be_constant:
             prediction = jnp.broadcast_to(prediction, rows.target.shape)
-        if prediction.shape != rows.target.shape:
-            raise ShapeMismatchError(
-                f"the model returns an array of shape {prediction.shape} where the target has shape {rows.target.shape}"
+        width = () if self.loss is None else self.loss.width
+        if prediction.shape != rows.target.shape + width:
+            wanted = (
+                f"the target has shape {rows.target.shape}" if not width else f"{rows.target.shape + width} is needed"
             )
+            raise ShapeMismatchError(f"the model returns an array of shape {prediction.shape} where {wanted}")
         return Fitted(prediction=prediction, target=rows.target, sigma=rows.sigma, values=values, inputs=rows.inputs)
 
     def row_costs(self, theta: Theta, rows: RowData) -> Rows:
@@ -217,10 +248,9 @@ class Problem:
     # -- penalties and the objective --------------------------------------------------------------------------------------
 
     def weights(self, theta: Theta) -> Rows:
-        """Return the penalized parameters, shape (penalized,)."""
-        values = self.values(theta)
-        found = [values[name] for name in self.penalized]
-        return jnp.stack(found) if found else jnp.zeros(0, theta.dtype)
+        """Return the numbers that regularization acts on, shape (penalized,)."""
+        values, names = self.values(theta), self.penalized
+        return values.in_a_row(names) if self.model is None else self.model.weights(values, names)
 
     def deviations(self, theta: Theta) -> Rows:
         """Return z = (value - mean) / sigma for each prior, shape (priors,)."""
@@ -241,9 +271,8 @@ class Problem:
 
     def smooth_penalties(self, theta: Theta) -> Scalar:
         """Return l2/2 sum_j v_j² + h/n sum_p z_p², and what constraints add where there is an augmentation."""
-        values = self.values(theta)
         root = jnp.sqrt(self.regularization.l2 / 2)  # zero times the square of a huge value would be no number
-        shrinkage: Scalar = sum(((root * values[name]) ** 2 for name in self.penalized), jnp.zeros((), theta.dtype))
+        shrinkage: Scalar = jnp.sum((root * self.weights(theta)) ** 2)
         if self.augmentation is not None:
             overshoots = self._overshoots(theta, self.augmentation)
             shrinkage += jnp.sum(self.augmentation.weights / 2 * overshoots**2)
@@ -298,7 +327,7 @@ class Problem:
     def _pure(self, theta: Theta) -> Scalar:
         if self.expression is None:
             raise AssertionError("a problem has rows or an expression")
-        names: dict[Any, Scalar] = dict(self.values(theta))
+        names: Mapping[Any, Any] = self.values(theta)
         return jnp.asarray(to_jax(self.expression)(names), theta.dtype)
 
     def _model(self) -> Model:
@@ -350,9 +379,9 @@ def register_pytrees() -> None:
 
 
 def _numbers(cls: type) -> tuple[str, ...]:
-    """Return the fields that hold real numbers: they are traced, so that a sweep over them compiles once."""
+    """Return the fields that hold real numbers, or say so: they are traced, so that a sweep over them compiles once."""
     hints = get_type_hints(cls)
-    return tuple(f.name for f in fields(cls) if hints[f.name] in (float, float | None))
+    return tuple(f.name for f in fields(cls) if hints[f.name] in (float, float | None) or f.metadata.get("traced"))
 
 
 def _register(cls: type, traced: tuple[str, ...]) -> None:

@@ -41,6 +41,7 @@ class FittedParameter:
     """One line of the parameter table. Numbers that do not exist are None."""
 
     value: float
+    """NaN for an array, whose numbers are in `parameters.npz`."""
     error: float | None = None
     """The standard error."""
     interval: tuple[float | None, float | None] | None = None
@@ -53,6 +54,8 @@ class FittedParameter:
     """The formula that gives the value."""
     digits: float | None = None
     flags: tuple[str, ...] = ()
+    shape: tuple[int, ...] | None = None
+    """Of an array."""
 
 
 @final

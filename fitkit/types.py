@@ -62,7 +62,7 @@ Theta: TypeAlias = Float[Array, " free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
 FreeMask: TypeAlias = Bool[Array, " free"]
 """Which of the free numbers."""
-Outputs: TypeAlias = Float[Array, "rows *outputs"]
+Outputs: TypeAlias = Float[Array, "rows ..."]
 """What a model predicts: a number for each row, or, under a loss of several classes, one for each row and class."""
 Values: TypeAlias = Mapping[str, Array]
 """The parameters by name: numbers, or arrays."""

@@ -15,6 +15,7 @@ from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
+from fitkit.parameters import Prior, RandomStart
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("above", "gt"),
@@ -125,6 +126,9 @@ def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
         node = tree.node((section, "kind"))
         kind = str(getattr(node, "value", ""))
         return {kind_name(cls): cls for cls in components}[kind], f" for {section} `{kind}`"
+    if section == "parameters" and len(path) > 2:
+        owner = RandomStart if path[2] == "start" else Prior
+        return owner, f" in `{'.'.join(map(str, path))}`"
     return components[0], f" for parameter `{path[-1]}`" if section == "parameters" else f" in `{section}`"
 
 

@@ -50,7 +50,7 @@ LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"expect", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
     "model": frozenset({"standardize", "categorical"}),
-    "parameters": frozenset({"shared", "shape"}),
+    "parameters": frozenset({"shared"}),
     "optimizer": frozenset({"schedule", "clip"}),
 }
 """Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fitkit.config.array_rules import array_rules
 from fitkit.config.sections import Sections
 from fitkit.config.tree import MOST_TOLD
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Expression
 from fitkit.losses import Loss
 from fitkit.models import Model, PythonModel
-from fitkit.parameters import CircularTies, Parameter, order_ties
+from fitkit.parameters import CircularTies, Parameter, RandomStart, order_ties
 
 
 def parameter_rules(sections: Sections) -> Iterator[Diagnostic]:
     """Yield what is wrong with the parameters that could be read."""
     own = _own_names(sections)
     for name, parameter in sections.parameters.items():
+        yield from array_rules(name, parameter, sections)
         if parameter.equals is not None:
             yield from _tied(name, parameter, parameter.equals, sections)
         else:
@@ -41,6 +43,7 @@ def _own_names(sections: Sections) -> tuple[str, ...] | None:
 def _range(name: str, parameter: Parameter, sections: Sections) -> Iterator[Diagnostic]:
     tree, path = sections.tree, ("parameters", name)
     low, high, start = parameter.min, parameter.max, parameter.start
+    start = None if isinstance(start, RandomStart) else start
     if low is not None and high is not None and low >= high:
         message = f"`{name}` has `min` {low:g} and `max` {high:g}: nothing lies between them"
         yield tree.diagnostic((*path, "min"), "E112", message, f"to hold it there: `{{start: {low:g}, fixed: true}}`")

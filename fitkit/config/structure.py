@@ -9,7 +9,7 @@ load, half of what `fitkit validate` may take for itself.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -110,9 +110,19 @@ def _union(hint: Any) -> Schema:
     elif len(members) == 1:
         schema = _schema(members[0])
     else:
-        choices = {TAGS[get_origin(m) or m]: _schema(m) for m in members}
-        schema = core_schema.tagged_union_schema(choices, _tag)
+        choices = {tag_of(m): _schema(m) for m in members}
+        schema = core_schema.tagged_union_schema(choices, _tagging(frozenset(choices)))
     return core_schema.nullable_schema(schema) if type(None) in get_args(hint) else schema
+
+
+def tag_of(member: Any) -> str:
+    """Return what an alternative of a union is called; a component is a map."""
+    return TAGS[dict if isinstance(member, type) and issubclass(member, Component) else get_origin(member) or member]
+
+
+def _tagging(choices: frozenset[str]) -> Callable[[Any], str | None]:
+    """Return what tells texts from numbers: where no text can stand, one is a number written as a constant expression."""
+    return lambda value: TAGS[float] if isinstance(value, str) and TAGS[str] not in choices else _tag(value)
 
 
 def _tag(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, final
 from fitkit.backend import jnp
 from fitkit.component import Component
 from fitkit.expressions import Expression
-from fitkit.types import Inputs, Rows, Scalar, Values
+from fitkit.types import Inputs, Outputs, Rows, Scalar, Values
 
 
 @final
@@ -17,7 +17,7 @@ from fitkit.types import Inputs, Rows, Scalar, Values
 class Fitted:
     """What a loss may look at: predictions beside observations, row by row."""
 
-    prediction: Rows
+    prediction: Outputs
     target: Rows
     sigma: Rows | None
     """The standard error of each target, where the data give one."""
@@ -60,6 +60,11 @@ class Loss(Component):
     def formula(self) -> tuple[str, Expression] | None:
         """The key and the formula that the loss evaluates row by row, if it has one."""
         return None
+
+    @property
+    def width(self) -> tuple[int, ...]:
+        """The shape of one row's prediction: () for a number, (classes,) where each class has one."""
+        return ()
 
     @abstractmethod
     def cost(self, fitted: Fitted) -> Rows:

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from fitkit.component import Component
-from fitkit.types import Inputs, Rows, Scalar, Values
+from fitkit.parameters import in_a_row
+from fitkit.types import Inputs, Outputs, Rows, Scalar, Values
 
 
 class Model(Component):
@@ -49,6 +50,27 @@ class Model(Component):
         """Parameters that regularization acts on, weights but not intercepts; None for all that are free."""
         return None
 
+    @property
+    def reports_otherwise(self) -> bool:
+        """Whether the parameters that a report tells are others than those that the model computes with."""
+        return False
+
+    def weights(self, values: Values, names: tuple[str, ...]) -> Rows:
+        """Return the numbers that regularization acts on, of the parameters `names`, shape (penalized,)."""
+        return in_a_row(values, names)
+
+    @property
+    def reported_names(self) -> tuple[str, ...]:
+        """The parameters that a report tells, where it `reports_otherwise`."""
+        raise NotImplementedError
+
+    def reported(self, values: Values) -> Rows:
+        """Return the numbers that a report tells, where it `reports_otherwise`, shape (reported,)."""
+        raise NotImplementedError
+
     @abstractmethod
-    def predict(self, values: Values, inputs: Inputs) -> Rows | Scalar:
-        """Return one prediction per row, shape (rows,), or () where `may_be_constant`, from parameters and inputs by name."""
+    def predict(self, values: Values, inputs: Inputs) -> Outputs | Scalar:
+        """Return the predictions from parameters and inputs by name.
+
+        Shape (rows,), or () where `may_be_constant`, or (rows, classes) under a loss of several classes.
+        """

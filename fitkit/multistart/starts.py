@@ -50,7 +50,7 @@ def start_range(problem: Problem, start: Vector, spread: float) -> StartRange:
 
     layout = problem.layout
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
-    logarithmic = np.array([name in layout.logarithmic for name in layout.free], bool)
+    logarithmic = np.array(layout.logarithms, bool)
     bounded = np.isfinite(lower) & np.isfinite(upper)
     reach = np.where(logarithmic, math.log(spread), spread * np.where(start == 0, 1.0, np.abs(start)))
     return StartRange(

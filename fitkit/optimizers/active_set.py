@@ -250,11 +250,7 @@ def _snapped(kinks: Kinks, active: Mask, theta: Vector) -> Vector:
     problem, theta = kinks.problem, theta.copy()
     for index in np.flatnonzero(active[kinks.rows :]) + kinks.rows:
         moving = np.flatnonzero(kinks.jacobian[index])
-        if (
-            len(moving) == 1
-            and index < kinks.smooth
-            and problem.layout.free[moving[0]] not in problem.layout.logarithmic
-        ):
+        if len(moving) == 1 and index < kinks.smooth and not problem.layout.logarithms[moving[0]]:
             theta[moving[0]] = 0.0
         elif index >= kinks.smooth:
             wall = problem.lower if kinks.jacobian[index, moving[0]] > 0 else problem.upper

@@ -109,7 +109,7 @@ class FirstOrder(Optimizer):
         """Return theta after one update, the l1 proximal step and the projection."""
         move, rate, memory = self.update(gradient, memory, count)
         theta = theta + move
-        penalized = jnp.asarray([name in problem.penalized for name in problem.layout.free])
+        penalized = jnp.asarray(problem.penalized_coordinates, bool)
         threshold = jnp.where(penalized, rate * problem.regularization.l1, 0.0)
         theta = jnp.sign(theta) * jnp.maximum(jnp.abs(theta) - threshold, 0.0)
         return jnp.clip(theta, problem.lower, problem.upper), memory

@@ -54,7 +54,7 @@ def parameter_table(result: Result, page: int) -> Table:
 def _columns(result: Result) -> list[_Column]:
     parameters = result.parameters.values()
     level = 0 if result.uncertainty is None else result.uncertainty.level or 0
-    values = [_significant(p.value, _digits(p.value, p.error, 8)) for p in parameters]
+    values = [_value(p) for p in parameters]
     return [
         _Column("parameter", "parameter", list(result.parameters)),
         _Column("value", "value", values, "right"),
@@ -63,6 +63,12 @@ def _columns(result: Result) -> list[_Column]:
         _Column("bounds", "bounds", [_bounds(p) for p in parameters]),
         _Column("notes", "notes", [_notes(p) for p in parameters]),
     ]
+
+
+def _value(parameter: FittedParameter) -> str:
+    if parameter.shape is not None:
+        return " x ".join(map(str, parameter.shape)) + " numbers"
+    return _significant(parameter.value, _digits(parameter.value, parameter.error, 8))
 
 
 def _widths(columns: list[_Column], page: int) -> list[int]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, final
+from typing import TYPE_CHECKING, BinaryIO, final
 
 from fitkit.config import Config, ConfigSource, Roles, check_names, table_of
 from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.poisson import Poisson
 from fitkit.models import FormulaModel, Model, PythonModel
-from fitkit.parameters import Layout, Parameter, order_ties
+from fitkit.parameters import Parameter
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
 from fitkit.run.numbers import counted
 from fitkit.run.python_trial import try_python
 from fitkit.run.rows import read_rows
+from fitkit.run.starts import Parts, parameter_parts, with_defaults
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ def assemble(
     if config.data is None or config.model is None:
         roles = check_names(source, ())
         parameters = dict(config.parameters)
-        parts = _parameter_parts(parameters, roles, dtype)
+        parts = parameter_parts(parameters, roles.unused, config.seed, dtype)
         problem = Problem(
             **parts.fields,
             expression=config.minimize,
@@ -74,8 +74,8 @@ def assemble(
         ))  # fmt: skip
     model = _loaded(source, config.model, allow_python=allow_python)
     table, roles = _read(source, stdin, claimed=for_check)
-    parameters = _with_defaults(config, model)
-    parts = _parameter_parts(parameters, roles, dtype)
+    parameters = with_defaults(config, model)
+    parts = parameter_parts(parameters, roles.unused, config.seed, dtype)
     loss = _linked(config.loss, model)
     rows, total = read_rows(config, table, roles, model, loss, dtype)
     _enough_rows(config, loss, rows, parts, table)
@@ -116,7 +116,7 @@ def _read(source: ConfigSource, stdin: BinaryIO | None, *, claimed: bool) -> tup
     return table, found[-1]
 
 
-def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table: Table) -> None:
+def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: Parts, table: Table) -> None:
     """Refuse fewer rows than free parameters where nothing else determines them."""
     import numpy as np
 
@@ -131,65 +131,6 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: _Parts, table
             file=table.file,
             help="give more rows, hold parameters with `fixed: true`, or add `regularization: {l2: ...}`",
         ))  # fmt: skip
-
-
-# -- parameters -------------------------------------------------------------------------------------------------------------
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """What a problem needs to know of its parameters."""
-
-    fields: dict[str, Any]
-    start: Vector
-
-
-def _with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
-    """Return the parameters of the config, and first those the model names itself, which start at zero or within bounds."""
-    own = model.parameter_names
-    if own is None:
-        return dict(config.parameters)
-    found = {}
-    for name in own:
-        given = config.parameters.get(name, Parameter())
-        if given.start is None and given.equals is None:
-            low = -float("inf") if given.min is None else given.min
-            high = float("inf") if given.max is None else given.max
-            given = replace(given, start=min(max(0.0, low), high))
-        found[name] = given
-    return found | {name: parameter for name, parameter in config.parameters.items() if name not in found}
-
-
-def _parameter_parts(parameters: Mapping[str, Parameter], roles: Roles, dtype: str) -> _Parts:
-    import numpy as np
-
-    tied = {name: parameter.equals for name, parameter in parameters.items() if parameter.equals is not None}
-    held = {name for name, parameter in parameters.items() if parameter.fixed or name in roles.unused} - tied.keys()
-    free = tuple(name for name in parameters if name not in held and name not in tied)
-    logarithmic = frozenset(name for name in free if parameters[name].scale == "log")
-
-    def coordinate(name: str, value: float | None, missing: float) -> float:
-        if value is None:
-            return missing
-        if name in logarithmic:
-            return float(np.log(value)) if value > 0 else -float("inf")
-        return value
-
-    infinity = float("inf")
-    start = np.array([coordinate(name, parameters[name].start, 0.0) for name in free], np.float64)
-    fields = {
-        "layout": Layout(names=tuple(parameters), free=free, logarithmic=logarithmic, tied=order_ties(tied)),
-        "held": {name: np.asarray(parameters[name].start, dtype) for name in sorted(held)},
-        "lower": np.array([coordinate(name, parameters[name].min, -infinity) for name in free], dtype),
-        "upper": np.array([coordinate(name, parameters[name].max, infinity) for name in free], dtype),
-        "priors": {
-            name: parameter.prior
-            for name, parameter in parameters.items()
-            if parameter.prior is not None and name not in held
-        },
-    }
-    return _Parts(fields=fields, start=start)
 
 
 # -- models and losses ------------------------------------------------------------------------------------------------------

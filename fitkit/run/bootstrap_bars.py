@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fitkit.evidence import Evidence
 from fitkit.problem import Problem
 from fitkit.result import UncertaintySummary
 from fitkit.run.goodness import predictions_at
+from fitkit.run.told import values_by_name
 from fitkit.uncertainty import Bootstrap
 from fitkit.uncertainty.bootstrap import BootstrapSample, bootstrap
+from fitkit.uncertainty.covariance import values_jacobian
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +49,8 @@ def bootstrap_bars(
         seed: of the config.
         stop: asked between chunks of resamples.
     """
+    import numpy as np
+
     predictions = predictions_at(problem, theta)
     found: BootstrapSample | str = "a pure objective has no observations"
     if len(theta) == 0:
@@ -59,31 +63,33 @@ def bootstrap_bars(
     words = f"{settings.method} bootstrap, {converged} of {found.resamples} resamples converged"
     if converged < max(2.0, TOO_FEW * found.resamples):
         return _summary(settings, "unavailable", words, converged), {}, {}, None
-    free = problem.layout.free
-    lost = {name for name, held in zip(free, evidence.held, strict=True) if held} | unidentified
-    errors, intervals = _spread(problem, found, lost, settings.level)
+    free = problem.layout.coordinates
+    lost = unidentified.union(name for name, held in zip(free, evidence.held, strict=True) if held)
+    values = _values(problem, found.theta)
+    errors, intervals = _spread(values, _without_error(problem, theta, lost), settings.level)
     caveats = _caveats(problem, settings, evidence, converged)
-    kept = [index for index, name in enumerate(free) if name not in lost]
-    names, part = tuple(free[index] for index in kept), found.theta[:, kept]
+    if problem.reports_otherwise:
+        names = tuple(errors)
+        part = np.stack([values[name] for name in names], axis=1) if names else found.theta[:, :0]
+    else:
+        kept = [index for index, name in enumerate(free) if name not in lost]
+        names, part = tuple(free[index] for index in kept), found.theta[:, kept]
     status: Literal["approximate", "accurate"] = "approximate" if caveats else "accurate"
     told = _summary(settings, status, "; ".join([words, *caveats]), converged, names, part)
     return told, errors, intervals, found.theta
 
 
-def _spread(
-    problem: Problem, sample: BootstrapSample, lost: frozenset[str] | set[str], level: float
-) -> tuple[dict[str, float], Intervals]:
-    """Return standard deviations and percentiles of all parameters that follow from none of the `lost` ones."""
+def _spread(values: dict[str, Vector], lost: frozenset[str], level: float) -> tuple[dict[str, float], Intervals]:
+    """Return standard deviations and percentiles of all parameters but the `lost` ones."""
     import numpy as np
 
     tail = 50 * (1 - level)
     errors: dict[str, float] = {}
     intervals: Intervals = {}
-    for name, values in _values(problem, sample.theta).items():
-        origins = _origins(problem, name)
-        if origins & set(problem.layout.free) and not origins & lost:
-            errors[name] = float(np.std(values, ddof=1))
-            low, high = np.percentile(values, [tail, 100 - tail])
+    for name, drawn in values.items():
+        if name not in lost:
+            errors[name] = float(np.std(drawn, ddof=1))
+            low, high = np.percentile(drawn, [tail, 100 - tail])
             intervals[name] = (float(low), float(high))
     return errors, intervals
 
@@ -115,26 +121,25 @@ def _summary(
 
 
 def _values(problem: Problem, sample: Matrix) -> dict[str, Vector]:
-    """Return all parameters of every resample by name, shape (resamples,) each."""
+    """Return what is reported of every resample by name, shape (resamples,) each; arrays are left out."""
     import numpy as np
 
-    from fitkit.expressions import to_numpy
-
-    layout = problem.layout
-    found: dict[Any, Any] = {name: np.full(len(sample), float(value)) for name, value in problem.held.items()}
-    for index, name in enumerate(layout.free):
-        found[name] = np.exp(sample[:, index]) if name in layout.logarithmic else sample[:, index]
-    for name, formula in layout.tied:
-        found[name] = np.broadcast_to(np.asarray(to_numpy(formula)(found), np.float64), len(sample))
-    return {name: found[name] for name in layout.names}
+    each = [values_by_name(problem, theta) for theta in sample]
+    return {name: np.array([values[name] for values in each]) for name in problem.reported_names}
 
 
-def _origins(problem: Problem, name: str) -> frozenset[str]:
-    """Return the parameters that a parameter is made of, itself included."""
-    ties = dict(problem.layout.tied)
-    if name not in ties:
-        return frozenset({name})
-    return frozenset({name}).union(*(_origins(problem, other) for other in ties[name].names if other != "pi"))
+def _without_error(problem: Problem, theta: Vector, lost: frozenset[str]) -> frozenset[str]:
+    """Return the reported parameters that depend on nothing free, or on one of the `lost`."""
+    import numpy as np
+
+    touched = values_jacobian(problem, theta) != 0
+    if problem.reports_otherwise:  # those that are lost have been found among the reported ones
+        return lost | {
+            name for name, moves in zip(problem.reported_names, touched.any(axis=1), strict=True) if not moves
+        }
+    bad = np.array([name in lost for name in problem.layout.coordinates], bool)
+    found = touched[:, bad].any(axis=1) | ~touched.any(axis=1)
+    return frozenset(name for name, is_lost in zip(problem.reported_names, found, strict=True) if is_lost)
 
 
 def _caveats(problem: Problem, settings: Bootstrap, evidence: Evidence, converged: int) -> list[str]:

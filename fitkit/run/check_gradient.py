@@ -143,7 +143,7 @@ def _subject(source: ConfigSource, assembled: Assembled, single: Assembled | Non
     return Subject(
         function=problem.objective,
         theta=assembled.start,
-        blocks=tuple(Block(name=name) for name in problem.layout.free),
+        blocks=tuple(Block(name=name, shape=problem.layout.shape(name)) for name in problem.layout.free),
         scale=_scale(source.config.check_grad, assembled),
         lower=lower,
         upper=upper,
@@ -160,12 +160,12 @@ def _scale(section: CheckGrad, assembled: Assembled) -> Vector | None:
     if section.scale is None:
         return None
     layout = assembled.problem.layout
-    found = np.full(len(layout.free), np.nan)
-    for index, name in enumerate(layout.free):
+    found = np.full(layout.size, np.nan)
+    for name, place in layout.places.items():
         given = section.scale.get(name) if isinstance(section.scale, dict) else section.scale
         if given is not None:
-            value = np.exp(assembled.start[index]) if name in layout.logarithmic else 1.0
-            found[index] = given / value  # of the logarithm: d log v = dv / v
+            value = np.exp(assembled.start[place]) if name in layout.logarithmic else 1.0
+            found[place] = given / value  # of the logarithm: d log v = dv / v
     return found
 
 
@@ -175,15 +175,15 @@ def _domain(section: CheckGrad, assembled: Assembled) -> tuple[Vector, Vector]:
 
     problem = assembled.problem
     lower, upper = np.array(problem.lower, np.float64), np.array(problem.upper, np.float64)
-    for index, name in enumerate(problem.layout.free):
+    for name, place in problem.layout.places.items():
         domain = section.domain.get(name)
         if domain is None:
             continue
-        for limits, value, tighter in ((lower, domain.min, max), (upper, domain.max, min)):
+        for limits, value, tighter in ((lower, domain.min, np.maximum), (upper, domain.max, np.minimum)):
             if value is not None:
                 log = name in problem.layout.logarithmic
                 end = value if not log else float(np.log(value)) if value > 0 else -np.inf
-                limits[index] = tighter(limits[index], end)
+                limits[place] = tighter(limits[place], end)
     return lower, upper
 
 

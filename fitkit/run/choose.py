@@ -18,6 +18,6 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
         return LimitedMemoryBFGS(), "an objective with kinks, which are rounded less and less"
     if problem.least_squares:
         return LevenbergMarquardt(), "a smooth loss of residuals"
-    if len(problem.layout.free) <= DENSE_UP_TO:
+    if problem.layout.size <= DENSE_UP_TO:
         return Newton(), "a smooth objective that is not a sum of squared residuals"
     return LimitedMemoryBFGS(), f"a smooth objective of more than {DENSE_UP_TO} parameters"

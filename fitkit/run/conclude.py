@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from fitkit.evidence import assess
 from fitkit.minimize import Search, stop_rule
@@ -27,10 +27,10 @@ from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
 from fitkit.run.row_bands import row_bands
-from fitkit.run.verdict import Verdict, directions, judge_search, run_away
+from fitkit.run.told import names_of_directions, values_by_name
+from fitkit.run.verdict import Verdict, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
 from fitkit.uncertainty.bands import Bands
-from fitkit.uncertainty.covariance import TAKES_PART
 from fitkit.uncertainty.tangent import equalities_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Conclusion:
 
     verdict: Verdict
     parameters: dict[str, FittedParameter]
+    values: dict[str, Any]
+    """All parameters, numbers or arrays."""
     loss: LossSummary
     fit: FitSummary
     evidence: EvidenceSummary
@@ -72,14 +74,14 @@ def conclude(
     """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
     evidence = assess(problem, search.theta, search.largest, assembled.start)
-    flat = directions(evidence.flat, problem.layout.free, TAKES_PART)
+    flat = names_of_directions(problem, search.theta, evidence.flat)
     verdict = judge_search(
         search,
         evidence,
         stop_rule(optimizer, stopping, single=problem.single),
         stopping,
         flat_names=flat,
-        ran_away=run_away(problem.layout.free, problem.layout.logarithmic, assembled.start, search.theta, evidence),
+        ran_away=run_away(problem.layout, assembled.start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),
         constraints=tuple(one.source.strip() for one in problem.constraints),
     )
@@ -92,6 +94,7 @@ def conclude(
     return Conclusion(
         verdict=verdict,
         parameters=parameter_table(assembled, search, evidence, errors, verdict),
+        values=values_by_name(problem, search.theta),
         loss=LossSummary(
             kind="minimize" if problem.loss is None else problem.loss.kind,
             initial=number(search.history[0].loss),

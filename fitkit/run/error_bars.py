@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from fitkit.evidence import Evidence
 from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import Status, UncertaintySummary
 from fitkit.run.row_bands import bands_told
+from fitkit.run.told import names_of_directions, values_by_name
 from fitkit.run.verdict import Verdict
 from fitkit.uncertainty import Bootstrap, Covariance, Profile, Uncertainty
 from fitkit.uncertainty.bands import NormalSpread, ResampledSpread, Spread
@@ -81,16 +82,16 @@ def _error_bars(
     seed: int,
     stop: Callable[[], bool],
 ) -> ErrorBars:
-    free, theta = problem.layout.free, search.theta
+    theta = search.theta
     if not isinstance(uncertainty, Covariance | Profile | Bootstrap):
         return _without(uncertainty.kind, "none were asked for", None)
     estimate = None
     if verdict.status is Status.CONVERGED or len(evidence.flat):
         asked = uncertainty if isinstance(uncertainty, Covariance) else DEFAULT
         estimate = estimate_covariance(problem, theta, evidence, asked)
-    unidentified = frozenset() if estimate is None else frozenset(
-        name for name, lost in zip(free, estimate.unidentified, strict=True) if lost
-    )  # fmt: skip
+    unidentified: frozenset[str] = frozenset()
+    if estimate is not None:
+        unidentified = unidentified.union(*names_of_directions(problem, theta, evidence.flat))
     if verdict.status is not Status.CONVERGED or estimate is None:
         return _without(uncertainty.kind, "the fit has not converged", uncertainty.level, unidentified)
     if isinstance(uncertainty, Bootstrap):
@@ -142,7 +143,7 @@ def _with(
     values = values_by_name(problem, theta)
     errors: dict[str, float] = {}
     intervals: dict[str, tuple[float | None, float | None]] = {}
-    for index, name in enumerate(layout.names):
+    for index, name in enumerate(problem.reported_names):
         if not determined[index]:
             continue
         errors[name] = error = float(np.sqrt(variances[index]))
@@ -152,8 +153,12 @@ def _with(
             intervals[name] = (value / factor, value * factor)
         else:
             intervals[name] = (value - quantile * error, value + quantile * error)
-    names = tuple(name for name, is_known in zip(layout.free, known, strict=True) if is_known)
-    part = filled[np.ix_(known, known)]
+    if problem.reports_otherwise:
+        names = tuple(errors)
+        part = (jacobian @ filled @ jacobian.T)[np.ix_(determined, determined)]
+    else:
+        names = tuple(name for name, is_known in zip(layout.coordinates, known, strict=True) if is_known)
+        part = filled[np.ix_(known, known)]
     deviations = np.sqrt(np.diag(part))
     summary = UncertaintySummary(
         kind=uncertainty.kind,
@@ -166,18 +171,3 @@ def _with(
     )
     spread = None if estimate.half is None else NormalSpread(half=estimate.half, dof=estimate.dof)
     return ErrorBars(summary=summary, errors=errors, intervals=intervals, unidentified=unidentified, spread=spread)
-
-
-def values_by_name(problem: Problem, theta: Vector) -> dict[str, float]:
-    """Return all parameters by name, computed on the host in float64 where nothing is tied."""
-    import numpy as np
-
-    from fitkit.expressions import to_numpy
-
-    layout = problem.layout
-    found: dict[Any, float] = {name: float(value) for name, value in problem.held.items()}
-    for index, name in enumerate(layout.free):
-        found[name] = float(np.exp(theta[index]) if name in layout.logarithmic else theta[index])
-    for name, formula in layout.tied:
-        found[name] = float(to_numpy(formula)(found))
-    return {name: found[name] for name in layout.names}

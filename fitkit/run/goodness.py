@@ -94,7 +94,7 @@ def goodness(
     """
     import numpy as np
 
-    free = len(problem.layout.free)
+    free = problem.layout.size
     rows = problem.rows
     if rows is None or predictions is None or problem.loss is None or problem.model is None:
         return FitSummary(rows=None, free_parameters=free)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fitkit.batched import Lanes, solve
 from fitkit.batched.solve import MOST_STEPS
@@ -20,7 +20,7 @@ from fitkit.optimizers.stopping import CLAIMS, Reason
 from fitkit.problem import Problem
 from fitkit.result import MinimumSummary, MultistartSummary
 from fitkit.run.assemble import Assembled
-from fitkit.run.error_bars import values_by_name
+from fitkit.run.told import values_by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +139,12 @@ def _summary(problem: Problem, settings: Multistart, theta: Matrix, value: Vecto
         method=settings.method,
         converged=len(value),
         minima=tuple(
-            MinimumSummary(loss=one.value, count=one.count, parameters=values_by_name(problem, one.theta))
+            MinimumSummary(loss=one.value, count=one.count, parameters=_numbers(values_by_name(problem, one.theta)))
             for one in minima
         ),
     )
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """Return the parameters that are numbers, not arrays."""
+    return {name: value for name, value in values.items() if isinstance(value, float)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fitkit.evidence import Evidence
 from fitkit.minimize import Search
 from fitkit.problem import Problem
 from fitkit.result import FittedParameter, Status
 from fitkit.run.assemble import Assembled
-from fitkit.run.error_bars import ErrorBars, values_by_name
+from fitkit.run.error_bars import ErrorBars
 from fitkit.run.numbers import number
+from fitkit.run.told import reported_share, values_by_name
 from fitkit.run.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -32,44 +33,54 @@ def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[st
     if distance is None:
         return {}
     found = {}
-    for index, name in enumerate(problem.layout.free):
-        if evidence.held[index]:
+    held = _held(problem, evidence)
+    for name, share in reported_share(problem, theta, distance).items():
+        if name in held:
             found[name] = MOST_DIGITS
-        elif np.isfinite(distance[index]) and theta[index] != 0:
-            share = distance[index] if name in problem.layout.logarithmic else distance[index] / abs(theta[index])
-            if share < 1:  # a parameter at zero is known to no share of itself
-                found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
+        elif np.isfinite(share) and share < 1:  # a parameter at zero is known to no share of itself
+            found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
     return found
+
+
+def _held(problem: Problem, evidence: Evidence) -> set[str]:
+    """Return the parameters that a bound holds."""
+    layout = problem.layout
+    return {name for name, place in layout.places.items() if evidence.held[place].any()}
 
 
 def parameter_table(
     assembled: Assembled, search: Search, evidence: Evidence, errors: ErrorBars, verdict: Verdict
 ) -> dict[str, FittedParameter]:
     """Return a line for each parameter, in the order of every table."""
-    layout = assembled.problem.layout
     converged = verdict.status is Status.CONVERGED
     digits = right_digits(assembled.problem, search.theta, evidence) if converged else {}
     values, starts = values_by_name(assembled.problem, search.theta), values_by_name(assembled.problem, assembled.start)
-    held = {name for name, is_held in zip(layout.free, evidence.held, strict=True) if is_held}
+    held = _held(assembled.problem, evidence)
+    unidentified = {name.partition("[")[0] if name not in values else name for name in errors.unidentified}
     table = {}
     for name, parameter in assembled.parameters.items():
         conditions: tuple[tuple[Literal["at_bound", "not_identified", "fixed", "tied", "unused"], bool], ...] = (
             ("at_bound", name in held),
-            ("not_identified", name in errors.unidentified),
+            ("not_identified", name in unidentified),
             ("fixed", parameter.fixed),
             ("tied", parameter.equals is not None),
             ("unused", name in assembled.unused),
         )
         table[name] = FittedParameter(
-            value=values[name],
+            value=_number(values[name]),
             error=number(errors.errors.get(name)),
             interval=errors.intervals.get(name),
-            start=starts[name],
+            start=number(_number(starts[name])),
             min=parameter.min,
             max=parameter.max,
             fixed=parameter.fixed,
             tied=None if parameter.equals is None else parameter.equals.source,
-            digits=0.0 if name in errors.unidentified and converged else digits.get(name),
+            digits=0.0 if name in unidentified and converged else digits.get(name),
             flags=tuple(flag for flag, holds in conditions if holds),
+            shape=parameter.shape,
         )
     return table
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, float) else float("nan")

@@ -39,9 +39,11 @@ def profile_intervals(
     reason = deviance if isinstance(deviance, str) else None
     if len(search.theta) == 0:
         reason = "no parameter is free"
+    if problem.reports_otherwise:
+        reason = "the parameters of this model are computed from others; use covariance or bootstrap"
     if isinstance(deviance, str) or reason is not None:
         return replace(summary, status="unavailable", message=reason), {}
-    free = problem.layout.free
+    free = problem.layout.coordinates
     wanted = tuple(index for index, name in enumerate(free) if name not in unidentified)
     found = profile(problem, search.theta, evidence, deviance, summary.level or 0.95, wanted, stop)
     if found is None or found.lowest is not None:
@@ -95,6 +97,6 @@ def _profile_caveats(problem: Problem, evidence: Evidence, found: ProfileEstimat
     if evidence.held.any():
         caveats.append("parameters at a bound are not spread as chi-square says")
     if found.unsure:
-        names = ", ".join(problem.layout.free[index] for index in found.unsure)
+        names = ", ".join(problem.layout.coordinates[index] for index in found.unsure)
         caveats.append(f"refits for {names} did not converge")
     return caveats

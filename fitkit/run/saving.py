@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fitkit.config import ConfigSource, resolved
 from fitkit.minimize import Search
@@ -39,7 +39,7 @@ def save(
     folder.write("history.csv", _text(_csv(("step", "loss", "optimality", "change"), history)))
     if conclusion.predictions is not None:
         folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions, conclusion.bands)))
-    folder.write("parameters.npz", lambda stream: _arrays(stream, result))
+    folder.write("parameters.npz", lambda stream: _arrays(stream, conclusion.values))
     folder.write(RESULT, _text(render(result) + "\n"))
     folder.publish()
 
@@ -82,7 +82,7 @@ def _predictions(assembled: Assembled, predictions: NDArray[np.float64], bands: 
     return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
 
 
-def _arrays(stream: BinaryIO, result: Result) -> None:
+def _arrays(stream: BinaryIO, values: Mapping[str, Any]) -> None:
     """Write an array for each parameter in numpy's format.
 
     Not by `numpy.savez`: it takes the arrays as keywords, and parameters may be called `file` or `allow_pickle`.
@@ -92,6 +92,6 @@ def _arrays(stream: BinaryIO, result: Result) -> None:
     import numpy as np
 
     with zipfile.ZipFile(stream, "w") as archive:
-        for name, parameter in result.parameters.items():
+        for name, value in values.items():
             with archive.open(f"{name}.npy", "w") as entry:
-                np.lib.format.write_array(entry, np.asarray(parameter.value, np.float64), allow_pickle=False)
+                np.lib.format.write_array(entry, np.asarray(value, np.float64), allow_pickle=False)

@@ -10,6 +10,7 @@ from fitkit.evidence.endless import FAR, LOGARITHMS
 from fitkit.evidence.least_squares import underflows
 from fitkit.minimize import Search
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
+from fitkit.parameters import Layout
 from fitkit.result import Status
 
 if TYPE_CHECKING:
@@ -146,19 +147,15 @@ def listed(names: tuple[str, ...]) -> str:
 
 
 def run_away(
-    names: tuple[str, ...],
-    logarithmic: frozenset[str],
-    start: NDArray[np.float64],
-    theta: NDArray[np.float64],
-    evidence: Evidence,
+    layout: Layout, start: NDArray[np.float64], theta: NDArray[np.float64], evidence: Evidence
 ) -> tuple[str, ...]:
     """Return the parameters that went far from their start and lost their effect on the objective on the way."""
     if evidence.without_effect is None or evidence.minimum == "kink":
         return ()
     found = []
-    for index, name in enumerate(names):
+    for index, name in enumerate(layout.coordinates):
         begun, ended = float(start[index]), float(theta[index])
-        far = abs(ended - begun) > LOGARITHMS if name in logarithmic else abs(ended) > FAR * abs(begun) > 0
+        far = abs(ended - begun) > LOGARITHMS if layout.logarithms[index] else abs(ended) > FAR * abs(begun) > 0
         if evidence.without_effect[index] and far:
             found.append(name)
     return tuple(found)
@@ -192,13 +189,3 @@ def _closeness(evidence: Evidence) -> str:
     step = f"a further step would change no parameter by more than {evidence.newton_step:.1e} of itself"
     # Where the residuals themselves are rounding, their cosines are noise, and the step alone is evidence.
     return f"slope {evidence.optimality:.1e}, and {step}" if evidence.optimality <= CLOSE else step
-
-
-def directions(flat: NDArray[np.float64], names: tuple[str, ...], threshold: float) -> tuple[tuple[str, ...], ...]:
-    """Return for each flat direction, shape (flat, free), the parameters that take part in it."""
-    found = []
-    for direction in flat:
-        taking_part = tuple(name for name, part in zip(names, direction, strict=True) if abs(part) > threshold)
-        if taking_part not in found:
-            found.append(taking_part)
-    return tuple(found)

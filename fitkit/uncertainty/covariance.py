@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
-from fitkit.backend import array, jax, jnp, kernel
+from fitkit.backend import array, jax, kernel
 from fitkit.evidence import EXACT_UP_TO, Evidence
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.mse import MeanSquaredError
@@ -48,8 +48,8 @@ TAKES_PART = 0.05
 
 @kernel()
 def _values_jacobian(problem: Problem, theta: Theta) -> jax.Array:
-    """Return the derivatives of all parameters by theta, shape (parameters, free)."""
-    jacobian: jax.Array = jax.jacfwd(lambda t: jnp.stack(list(problem.values(t).values())))(theta)
+    """Return the derivatives of what is reported by theta, shape (reported, free)."""
+    jacobian: jax.Array = jax.jacfwd(problem.reported)(theta)
     return jacobian
 
 
@@ -114,17 +114,17 @@ def _unavailable(why: str, unidentified: Mask) -> CovarianceEstimate:
 
 
 def values_jacobian(problem: Problem, theta: Vector) -> Matrix:
-    """Return the derivatives of all parameters, free, held and tied, by theta, shape (parameters, free)."""
+    """Return the derivatives of all reported numbers, arrays left out, by theta, shape (numbers, free)."""
     import numpy as np
 
     layout = problem.layout
-    if layout.logarithmic or layout.tied:
+    if layout.logarithmic or layout.tied or problem.reports_otherwise:
         return np.asarray(_values_jacobian.light(problem, array(theta, problem.lower.dtype)), np.float64)
-    positions = {name: index for index, name in enumerate(layout.free)}
-    selection = np.zeros((len(layout.names), len(layout.free)))
-    for row, name in enumerate(layout.names):
-        if name in positions:
-            selection[row, positions[name]] = 1.0
+    names = problem.reported_names
+    selection = np.zeros((len(names), layout.size))
+    for row, name in enumerate(names):
+        if name in layout.places:
+            selection[row, layout.places[name].start] = 1.0
     return selection
 
 
@@ -140,7 +140,7 @@ def degrees_of_freedom(problem: Problem, equalities: int = 0) -> int | None:
     if problem.rows is None:
         return None
     observations = int(np.count_nonzero(np.asarray(problem.rows.weight))) + len(problem.priors)
-    return observations - len(problem.layout.free) + equalities
+    return observations - problem.layout.size + equalities
 
 
 def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
