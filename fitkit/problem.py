@@ -139,7 +139,7 @@ class Problem:
         """Return every parameter of the model by name, in the order of the layout."""
         found = NamedValues(self.layout, theta, self.held)
         for name, formula in self.layout.tied:
-            names: Mapping[Any, Any] = found
+            names: dict[Any, Any] = {other: found[other] for other in formula.names & frozenset(self.layout.names)}
             found.set(name, to_jax(formula)(names))
         return found
 

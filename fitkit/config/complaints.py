@@ -106,7 +106,7 @@ def unknown_key(path: Path, tree: Tree) -> Diagnostic:
     else:
         cls, place = _owner(path[:-1], tree)
         own = keys(cls)
-        elsewhere = [kind_name(c) for c in SECTIONS[section] if key in keys(c)]
+        elsewhere = [kind_name(c) for c in SECTIONS[section] if key in keys(c) and hasattr(c, "kind")]
     way_out = QUOTE_COMMAS if ")" in key or not key.isidentifier() else did_you_mean(key, own)
     if way_out is None and elsewhere:
         way_out = f"it is a key of {' and '.join(f'`{name}`' for name in elsewhere)}"
