@@ -47,7 +47,7 @@ def heads_for_infinity(problem: Problem, start: Vector, theta: Vector, objective
     """
     import numpy as np
 
-    logarithmic = np.array([name in problem.layout.logarithmic for name in problem.layout.free])
+    logarithmic = np.array(problem.layout.logarithms, bool)
     far = np.where(logarithmic, np.abs(theta - start) > LOGARITHMS, np.abs(theta) > FAR * np.abs(start))
     shrunk = ~logarithmic & (np.abs(theta) < np.abs(start) / FAR)
     sides = np.where(logarithmic, np.sign(theta - start), 1.0)

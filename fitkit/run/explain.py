@@ -51,7 +51,7 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
     if verdict.reason in unsettled or (verdict.reason is Reason.MAX_STEPS and search.steps >= LONG):
         away = heads_for_infinity(problem, start, search.theta, objective)
         if away.any():
-            return _ran_away(tuple(name for name, far in zip(problem.layout.free, away, strict=True) if far))
+            return _ran_away(tuple(name for name, far in zip(problem.layout.coordinates, away, strict=True) if far))
     if verdict.reason is Reason.STALLED:
         return _stalled(problem, search, verdict, objective)
     if verdict.reason is Reason.NOT_IDENTIFIED:
@@ -83,7 +83,7 @@ def _stalled(problem: Problem, search: Search, verdict: Verdict, objective: Call
     """Return the verdict with what hinders every step: a kink, or the edge of where the loss is a number."""
     found = around(problem, search.theta, search.largest, objective)
     kinks, edges = (
-        tuple(name for name, seen in zip(problem.layout.free, found, strict=True) if seen is kind)
+        tuple(name for name, seen in zip(problem.layout.coordinates, found, strict=True) if seen is kind)
         for kind in (Beside.KINK, Beside.EDGE)
     )
     if kinks and "kink" not in verdict.message:
@@ -102,7 +102,7 @@ def _flat_here(problem: Problem, search: Search, verdict: Verdict, objective: Ca
     value = objective(search.theta)
     size = np.where(search.largest > 0, search.largest, 1.0)
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
-    for name, axis in zip(problem.layout.free, np.eye(len(size)), strict=True):
+    for name, axis in zip(problem.layout.coordinates, np.eye(len(size)), strict=True):
         if not any(taken in verdict.message for taken in (f"with {name};", f"with {name}.")):
             continue
         for share in (-1.0, -0.5, 0.5, 1.0):
