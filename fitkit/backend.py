@@ -119,6 +119,10 @@ class Kernel(Generic[P, R]):
         """Return the compiled function that suits `work`, in rows times parameters per call."""
         return self.light if work <= LIGHT_WORK else self.full
 
+    def program(self, work: int, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Return the traced program for arguments of this structure, a closed jaxpr; after a call with them at no cost."""
+        return self.for_work(work).trace(*args, **kwargs).jaxpr  # type: ignore[attr-defined]  # of what jax.jit returns
+
 
 def kernel(*static: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Decorate a function to become a `Kernel` whose keyword arguments named in `static` are part of its structure."""

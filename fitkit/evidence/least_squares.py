@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, NEAR_ZERO, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.left_to_minimum import left_to_minimum
 from fitkit.evidence.neighbours import look_beside
 from fitkit.losses import DistanceLoss
-from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, rounding_of_minimum, targets_of
+from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, targets_of
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
 from fitkit.problem import Problem
@@ -60,8 +61,8 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         idle = _without_effect(squares, point, curvature, own, start) & ~held
         # A column that has nearly vanished makes the whitened S huge, and would put the blame on another parameter.
         exact = newton_step(point, curvature, ~held & ~idle)
-        noise = rounding_of_minimum(squares, theta, point, exact)
-        uncertainty = np.hypot(exact.step, noise) + EPSILON / 2 * np.abs(theta)
+        left, noise = left_to_minimum(squares, theta, point, curvature, exact, seen, ~held & ~idle)
+        uncertainty = np.hypot(left, noise) + EPSILON / 2 * np.abs(theta)
     flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])
     unscaled = exact.flat / np.where(point.column_norms > 0, point.column_norms, 1.0)
 
@@ -73,7 +74,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     )
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
-    moves = relative_size(exact.step, theta, size)
+    moves = relative_size(left, theta, size)
     steep = _steepest(point, exact.flat)
     if steep > CLOSE:  # without curvature and yet not level: there is no Newton step to speak of
         remaining, moves = max(remaining, steep), np.inf
@@ -92,7 +93,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         without_effect=idle,
         linearization=point,
         uncertainty_of_minimum=uncertainty,
-        at_rounding=strict and _told_apart_by_rounding_only(exact.step, noise, own),
+        at_rounding=strict and _told_apart_by_rounding_only(left, noise + EPSILON / 2 * np.abs(theta), own),
     )
 
 

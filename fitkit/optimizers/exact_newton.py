@@ -9,6 +9,7 @@ With columns of J scaled to length one and J = U sigma V', the Hessian is V sigm
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -131,23 +132,25 @@ def _unit(vectors: Matrix) -> Matrix:
 EPSILON = 2.0**-52
 
 
-def rounding_of_minimum(squares: LeastSquares, theta: Vector, point: Linearization, newton: NewtonStep) -> Vector:
+def rounding_of_minimum(
+    squares: LeastSquares, theta: Vector, point: Linearization, newton: NewtonStep, *, measured: bool = True
+) -> Vector:
     """Return how far rounding in the residuals alone moves the minimum, one standard deviation, shape (free,).
 
     noise_j² = eps² [ sum_i (H^-1 J')_ji² mag_i² + sum_k (H^-1)_jk² sum_i (J_ik r_i)² ],
 
-    where mag_i = |target_i| + |r_i| + sum_j |J_ij theta_j| bounds the terms whose rounding makes up residual i, measured
-    beside it by moving theta within its last places.
+    where mag_i = |target_i| + |r_i| + sum_j |J_ij theta_j| bounds the terms whose rounding makes up residual i. If `measured`,
+    it is also seen beside that by moving theta within its last places, at the cost of four evaluations.
     """
     import numpy as np
 
     total = np.zeros(len(theta))
     weights = np.zeros(len(theta))
-    shaken = _shaken(squares, theta, point)
-    for columns, measured, sizes in zip(squares.known_columns(theta, point), shaken, targets_of(squares), strict=False):
+    shaken = _shaken(squares, theta, point) if measured else itertools.repeat(np.zeros(1))
+    for columns, noise, sizes in zip(squares.known_columns(theta, point), shaken, targets_of(squares), strict=False):
         jacobian, residual = columns[:-1], columns[-1]
         magnitude = sizes + np.abs(residual) + np.abs(theta) @ np.abs(jacobian)
-        magnitude = np.hypot(magnitude, measured / EPSILON)
+        magnitude = np.hypot(magnitude, noise / EPSILON)
         total += np.einsum("ji,i->j", (newton.inverse @ jacobian) ** 2, magnitude**2)
         weights += np.einsum("ki,i->k", jacobian**2, residual**2)
     epsilon = 2.0**-23 if squares.problem.single else EPSILON

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Optimizer
-from fitkit.optimizers.exact_newton import newton_step
+from fitkit.optimizers.exact_newton import newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
+from fitkit.optimizers.refinement import loses_digits, refine
 from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem
 from fitkit.types import Positive, Theta, WholeScalar
@@ -33,6 +34,8 @@ SHORT = 1e-4
 """Relative length of a step below which a Newton step is tried: residuals that vanish have no small offset."""
 CRAWLING = 8
 """Steps in a row that each lower the objective by less than a hundredth, after which a Newton step is tried."""
+NEIGHBOURHOOD = 1e3
+"""How many times the rounding of the minimum it may lie away from where rounding had ended the search."""
 MOST_PATIENCE = 64
 """The longest wait, in steps, after Newton steps that failed; it doubles with each."""
 
@@ -85,7 +88,7 @@ class LevenbergMarquardt(Optimizer):
             if polished is None:
                 break
             state = polished
-        return state
+        return _refined(problem, state)
 
 
 def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
@@ -194,3 +197,38 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
         previous=state,
     )
     return replace(polished, wait=0, patience=state.patience)
+
+
+def _refined(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
+    """Return the state at the minimum to the last digit, where rounding in doubles leaves too few; else the state itself."""
+    import numpy as np
+
+    squares = LeastSquares(problem)
+    if state.point.sum_of_squares == 0 or not state.movable.any():
+        return state
+    curvature = squares.curvature(state.theta, state.point)
+    exact = newton_step(state.point, curvature, state.movable)
+    with np.errstate(all="ignore"):
+        rounding = np.hypot(exact.step, rounding_of_minimum(squares, state.theta, state.point, exact, measured=False))
+    if len(exact.flat) or exact.saddle is not None:
+        return state
+    if not loses_digits(rounding, state.theta, state.largest, state.movable):
+        return state
+    refined = refine(squares, state.theta, curvature, state.movable)
+    if refined is None:
+        return state
+    theta = refined.theta.rounded()
+    point = squares.linearize(theta)
+    # Not by the objective: where residuals are small against their terms, its own rounding hides which point is lower.
+    if not point.finite or (np.abs(theta - state.theta) > NEIGHBOURHOOD * rounding)[state.movable].any():
+        return state
+    return state_at(
+        problem,
+        theta,
+        point,
+        scale=state.scale,
+        largest=np.maximum(state.largest, np.abs(theta)),
+        damping=state.damping,
+        evaluations=state.evaluations + 1,
+        previous=state,
+    )
