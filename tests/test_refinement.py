@@ -114,7 +114,7 @@ def test_numbers_that_reading_has_rounded_are_not_taken_for_exact() -> None:
 
     assert claimed(1) > 15
     assert claimed(1024) > 15, "powers of two only move the point"
-    assert claimed(1000) < 12
+    assert claimed(1000) < 13.5
 
 
 @pytest.mark.parametrize("name", ["MGH10", "Bennett5", "Thurber", "MGH17"])

@@ -19,15 +19,14 @@ for Least Squares Problems, SIAM 1996, section 2.9.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
-from fitkit.backend import array, jax, jnp
+from fitkit.backend import array, jax
 from fitkit.double_double import DoubleDouble, UnknownOperation, evaluate
 from fitkit.optimizers.exact_newton import EPSILON
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.row_kernels import expand, expand_penalties
-from fitkit.problem import RowData
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +41,6 @@ LOST = 1e-11
 MOST_NUMBERS = 2**21
 """Numbers of a Jacobian up to which it is refined: in double-double each takes twenty times the work."""
 MOST_ROUNDS = 12
-EXACT_BITS = 10
-"""A number whose last bits, so many, are zero was not rounded when it was read: one in a thousand would have them by chance."""
 
 
 @final
@@ -97,33 +94,31 @@ def refine(squares: LeastSquares, theta: Vector, curvature: Matrix, movable: Mas
 def _rounds(
     squares: LeastSquares, theta: DoubleDouble, columns: DoubleDouble, curvature: Matrix, movable: Mask
 ) -> Refined | None:
-    """Correct the pair until its corrections are below rounding, or shrink no more."""
+    """Correct the pair until its corrections are below rounding; None where they do not get there, as at singular minima."""
     import numpy as np
 
     pair = _Pair(theta, columns[-1])
     orthogonal, factor, whitened, norms = _factored(columns.rounded(), curvature, movable)
-    before, error = np.inf, np.full(len(norms), np.inf)
+    # What a parameter moves the residuals by, in sum, is the scale of one that ends at zero.
+    own = np.linalg.norm(theta.high @ columns.high[:-1]) / np.where(
+        movable, np.linalg.norm(columns.high[:-1], axis=1), 1
+    )
+    before = np.inf
     for _ in range(MOST_ROUNDS):
         jacobian, misfit = columns[:-1], columns[-1] - pair.residual
         slope = (jacobian * pair.residual[None]).sum(1).rounded()[movable] / norms
         reach = np.linalg.solve(factor.T, slope) + orthogonal.T @ misfit.rounded()
         turn = -np.linalg.solve(whitened, reach)
         length = float(np.linalg.norm(turn))
-        if not np.isfinite(length):
+        if not length <= 0.5 * before:
             return None
-        if length > 0.5 * before:
-            break
         move = np.zeros(len(movable))
         move[movable] = np.linalg.solve(factor, turn) / norms
-        pair = _Pair(
-            pair.theta + DoubleDouble.of(move),
-            pair.residual + misfit + DoubleDouble.of(orthogonal @ turn),
-        )
-        before, error = length, np.abs(move)
-        if (error <= 1e-3 * EPSILON * np.abs(pair.theta.high)).all():
-            break
-        columns = precise_columns(squares, pair.theta)
-    return Refined(theta=pair.theta, error=error) if np.isfinite(error).all() else None
+        pair = _Pair(pair.theta + DoubleDouble.of(move), pair.residual + misfit + DoubleDouble.of(orthogonal @ turn))
+        if (np.abs(move) <= np.maximum(1e-3 * EPSILON * np.abs(pair.theta.high), 1e-20 * own)).all():
+            return Refined(theta=pair.theta, error=np.abs(move))
+        before, columns = length, precise_columns(squares, pair.theta)
+    return None
 
 
 @final
@@ -175,68 +170,3 @@ def precise_columns(squares: LeastSquares, theta: DoubleDouble) -> DoubleDouble:
     if len(parts) == 1:
         return parts[0]
     return DoubleDouble(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("high", "low")))
-
-
-def rounding_of_data(squares: LeastSquares, theta: Vector, inverse: Matrix) -> Vector:
-    """Return how far the rounding of the data alone moves the minimum, one standard deviation, shape (free,).
-
-    noise_j² = eps² [ sum_i (H^-1 J')_ji² mag_i² + sum_k (H^-1)_jk² sum_i (J_ik r_i)² ],
-
-    as `exact_newton.rounding_of_minimum`, but of the numbers that were rounded: mag_i = |target_i| + sum_j |J_ij theta_j|, and
-    J_ik, where their bits in the units of the data show that they were; small whole numbers, for one, were not.
-
-    Raises:
-        UnknownOperation: the model has an operation that is not known in double-double.
-    """
-    import numpy as np
-
-    here = DoubleDouble.of(theta)
-    columns = precise_columns(squares, here).rounded()
-    jacobian, residual = columns[:-1], columns[-1]
-    bare = precise_columns(LeastSquares(_without_scales(squares)), here)
-    rounded = ~(_exact(bare.high) & (bare.low == 0))[:-1]
-    targets = np.zeros(len(residual))
-    scales = np.ones(len(residual), bool)
-    sizes, unsure = _data(squares)
-    targets[: len(sizes)], scales[: len(sizes)] = sizes, unsure
-    magnitude = targets + np.abs(theta) @ np.where(rounded, np.abs(jacobian), 0.0)
-    products = np.where(rounded | scales, jacobian * residual, 0.0)
-    total = ((inverse @ jacobian) ** 2) @ magnitude**2 + inverse**2 @ np.sum(products**2, axis=1)
-    noise: Vector = EPSILON * np.sqrt(total)
-    return noise
-
-
-def _without_scales(squares: LeastSquares) -> Any:
-    """Return the problem whose residuals are prediction minus target, without weights and standard errors."""
-    problem, rows = squares.problem, squares.rows
-    ones = jnp.ones_like(rows.weight)
-    bare = RowData(
-        inputs=rows.inputs,
-        target=rows.target,
-        sigma=None if rows.sigma is None else ones,
-        weight=jnp.where(rows.weight > 0, ones, rows.weight),
-    )
-    return replace(problem, rows=bare, total_weight=jnp.ones_like(jnp.asarray(problem.total_weight)))
-
-
-def _data(squares: LeastSquares) -> tuple[Vector, Mask]:
-    """Return |target| in the units of the residuals where it was rounded, and whether the scale of each row was, (rows,)."""
-    import numpy as np
-
-    from fitkit.optimizers.exact_newton import targets_of
-
-    rows = squares.rows
-    sizes = np.concatenate(targets_of(squares))[: len(rows)]
-    scales = ~_exact(np.asarray(rows.weight))
-    if rows.sigma is not None:
-        scales |= ~_exact(np.asarray(rows.sigma))
-    return np.where(_exact(np.asarray(rows.target)), 0.0, sizes), scales
-
-
-def _exact(numbers: Any) -> Mask:
-    """Return which doubles end in zeros, so that no rounding made them."""
-    import numpy as np
-
-    bits = np.ascontiguousarray(numbers, np.float64).view(np.int64)
-    exact: Mask = (bits & (2**EXACT_BITS - 1)) == 0
-    return exact
