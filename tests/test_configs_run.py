@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import fitkit
 from fitting import ROOT, fit, right_digits
 
 FOLDER = ROOT / "configs"
@@ -79,3 +80,16 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert repr(first.rows) == repr(second.rows)  # NaN stands for what is not known, and equals nothing
     assert first.values.tobytes() == second.values.tobytes()
     assert not np.array_equal(first.values, other.values)
+
+
+@pytest.mark.parametrize(
+    "part", ["configs/*.yaml", "configs/nist/[A-K]*", "configs/nist/[L-Z]*", "configs/nist_linear"]
+)
+def test_every_config_has_the_gradient_of_its_objective(part: str) -> None:
+    """From its own file, by the real command; those of `configs/claims` are in test_claims.py."""
+    done = fitkit("check-grad", part, "--allow-python", "--json")
+    documents = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0, done.out
+    assert [document["verdict"] for document in documents] == ["pass"] * len(documents)
+    assert len(documents) >= 11
+    assert all(document["checks"] and document["errors"] == [] for document in documents)

@@ -52,7 +52,12 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     """
     from fitkit.config.paths import config_paths
 
-    every = list(config_paths(paths))
+    try:
+        every = list(config_paths(paths))
+    except FitkitError as error:
+        if options["as_json"]:
+            _say(_mistaken(" ".join(paths), error), options, several=False)
+        raise
     if options["against"]:
         from fitkit.run.oracles import frameworks
 

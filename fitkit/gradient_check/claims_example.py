@@ -111,7 +111,8 @@ def _told(subject: ClaimSubject, name: str, found: Comparison, visible: float) -
     ]
     zeros = [entry for entry in shown if entry.endswith(" = 0")]
     if len(zeros) > 2:
-        shown = [entry for entry in shown if entry not in zeros] + ["the others 0"]
+        rest = [entry for entry in shown if entry not in zeros]
+        shown = [*rest, "the others 0"] if rest else [f"{', '.join(entry[:-4] for entry in zeros)} = 0"]
     where = "" if subject.where is None else f" {subject.where(row)}"
     digits = 6 if abs(found.claimed[row] - found.autodiff[row]) > 1e-5 * abs(found.autodiff[row]) else 15
     given, truth = (f"{value[row]:.{digits}g}" for value in (found.claimed, found.autodiff))

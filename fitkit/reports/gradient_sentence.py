@@ -9,6 +9,8 @@ from fitkit.gradient_check import Check, ClaimStatus, GradientReport, Severity, 
 
 RANDOM = "random "
 """How the names of random directions begin."""
+SECOND = ", second order"
+"""How the directions of second derivatives end."""
 ORACLE = "against "
 """How the directions of independent oracles begin."""
 
@@ -38,17 +40,24 @@ def lines(report: GradientReport) -> tuple[Check, ...]:
 
 def _agreement(report: GradientReport) -> Iterator[str]:
     passed = [check for check in lines(report) if check.verdict is Verdict.PASS]
-    if not passed:
-        return
-    known = [check.digits for check in passed if not math.isnan(check.digits)]
-    digits = f" to {counted(int(min(known)), 'digit')}" if known else ""
-    points = counted(len({check.point for check in passed}), "point")
-    names = {check.direction for check in passed}
-    drawn = sum(name.startswith(RANDOM) for name in names)
-    along = len(names) - drawn
-    where = [f"in {counted(drawn, 'direction')}"] if drawn else []
-    where += [f"along {counted(along, 'parameter')}"] if along else []
-    yield f"agrees{digits} at {points} {' and '.join(where)}"
+    first = [check for check in passed if not check.direction.endswith(SECOND)]
+    if first:
+        points = counted(len({check.point for check in first}), "point")
+        names = {check.direction for check in first}
+        drawn = sum(name.startswith(RANDOM) for name in names)
+        along = len(names) - drawn
+        where = [f"in {counted(drawn, 'direction')}"] if drawn else []
+        where += [f"along {counted(along, 'parameter')}"] if along else []
+        yield f"agrees{_to_digits(first)} at {points} {' and '.join(where)}"
+    second = [check for check in passed if check.direction.endswith(SECOND)]
+    if second:
+        yield f"second derivatives{_to_digits(second)} in {counted(len(second), 'line')}"
+
+
+def _to_digits(checks: list[Check]) -> str:
+    """Return to how many digits all agree, with a blank before it, or nothing where no digits can be told."""
+    known = [check.digits for check in checks if not math.isnan(check.digits)]
+    return f" to {counted(int(min(known)), 'digit')}" if known else ""
 
 
 def _oracles(report: GradientReport) -> Iterator[str]:
@@ -63,8 +72,9 @@ def _oracles(report: GradientReport) -> Iterator[str]:
 
 
 def _warnings(report: GradientReport) -> Iterator[str]:
-    told = [check.verdict for check in report.checks] + [rule.verdict for rule in report.rules]
-    told += [finding.verdict for finding in report.findings]
+    found = [finding.verdict for finding in report.findings]
+    told = [rule.verdict for rule in report.rules] + found
+    told += [check.verdict for check in report.checks if check.verdict not in found]  # a finding sums lines up
     warned = [verdict for verdict in told if report.severity(verdict) is Severity.WARN]
     for verdict in dict.fromkeys(warned):
         yield f"{warned.count(verdict)} {verdict}"
@@ -97,9 +107,10 @@ def _failures(report: GradientReport) -> Iterator[str]:
         if claim.severity is Severity.FAIL:
             expected = ", which it was not expected to be" if claim.verdict is ClaimStatus.CONFIRMED else ""
             yield f"the claim for `{claim.name}` is {claim.verdict}{expected}: {claim.note}".rstrip(": ")
-    for check in report.checks:
-        if report.severity(check.verdict) is Severity.FAIL:
-            yield _wrong_line(check)
+    wrong = [check for check in report.checks if report.severity(check.verdict) is Severity.FAIL]
+    if wrong:
+        others = f", and {counted(len(wrong) - 1, 'other line')}" if len(wrong) > 1 else ""
+        yield _wrong_line(wrong[0]) + others
 
 
 def _wrong_line(check: Check) -> str:

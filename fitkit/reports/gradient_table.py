@@ -45,10 +45,11 @@ def table(report: GradientReport, width: int | None, *, unicode: bool) -> list[R
         for name in ("direction", "point"):
             _shorten(columns, name, width)
     rows = [Row(_line(columns, None), None)]
+    alone = len({check.parameter for check in report.checks} - {None}) < 2
     for index, check in enumerate(shown):
         severity = report.severity(check.verdict)
         rows.append(Row(_line(columns, index), severity))
-        note = "; ".join(_notes(check))
+        note = "; ".join(_notes(check, alone=alone))
         if note:
             rows += [Row(line, severity) for line in wrapped(note, width, "    ")]
     left = len(report.checks) - len(shown)
@@ -95,8 +96,10 @@ def _digits(check: Check) -> str:
     return "" if math.isnan(check.digits) else f"{int(check.digits)}/{int(_or(check.resolvable_digits, 0))}"
 
 
-def _notes(check: Check) -> list[str]:
-    notes = [] if check.parameter in (None, check.direction) else [f"in `{check.parameter}`"]
+def _notes(check: Check, *, alone: bool) -> list[str]:
+    """Return what a line needs to be said of it; `alone` if no other parameter could be meant."""
+    told = alone or check.parameter is None or check.direction.partition(",")[0] == check.parameter
+    notes = [] if told else [f"in `{check.parameter}`"]
     if not math.isnan(check.left) and not math.isnan(check.right):
         notes.append(f"slopes {check.left:.5g} on the left, {check.right:.5g} on the right")
     return [*notes, check.note] if check.note else notes

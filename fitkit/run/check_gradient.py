@@ -23,6 +23,7 @@ from fitkit.run.memory import out_of_memory
 from fitkit.run.oracles import compared, frameworks
 from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
+from fitkit.run.shown_paths import with_shown_paths
 from fitkit.run.train import name_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def check_gradient(source: ConfigSource, options: CheckOptions) -> GradientOutco
     select_device(source.config.device)
     with prints_aside(source):
         try:
-            report = _report(source, options)
+            report = with_shown_paths(_report(source, options), source.base)
         except jax.errors.JaxRuntimeError as error:
             raise (_failed_model(source, error) or out_of_memory(error)) from None
         except Exception as error:
