@@ -81,8 +81,8 @@ def _checked(session: Session, report: GradientReport) -> GradientReport:
     from fitkit.gradient_check.second_order import modes_agree
 
     random, spread = determinism(session)
-    cost = measure(session)
-    plan = _plan(session, cost.value)
+    cost = measure(session) if session.settings.measure else None
+    plan = _plan(session)
     places = find_places(session, plan.points, spread)
     report = replace(report, cost=cost)
     report = report.joined(findings=(*shape_findings(session), *random, *places.findings), notes=places.notes)
@@ -97,12 +97,15 @@ def _checked(session: Session, report: GradientReport) -> GradientReport:
     )
 
 
-def _plan(session: Session, seconds: float) -> Plan:
+def _plan(session: Session) -> Plan:
+    from fitkit.backend import jnp
+    from fitkit.gradient_check.cost import seconds
     from fitkit.gradient_check.lines import single_places
     from fitkit.gradient_check.plan import plan
 
     singles = len(single_places(session.subject))
-    timed = seconds if session.settings.budget is not None else None
+    budgeted = session.settings.budget is not None
+    timed = seconds(session.values, jnp.asarray(session.subject.theta)) if budgeted else None
     return plan(session.settings, singles, session.structure.heavy, timed)
 
 
@@ -116,14 +119,14 @@ def _with_lines(
 ) -> GradientReport:
     import numpy as np
 
-    from fitkit.gradient_check.lines import test_lines, unused_findings
+    from fitkit.gradient_check.lines import tested_lines, unused_findings
     from fitkit.gradient_check.rule_check import declared
     from fitkit.gradient_check.second_order import second_session
 
     held = np.zeros(len(session.subject.theta), bool)
     if stripped.stopped is not None:
         held = declared(session) & stripped.stopped
-    tested = test_lines(session, places.found, plan, held)
+    tested = tested_lines(session, places.found, plan, held)
     report = _told(session, report, tested)
     report = report.joined(findings=unused_findings(tested))
     if session.settings.order == 1:
@@ -133,7 +136,7 @@ def _with_lines(
         return report.joined(notes=(f"second order was not tested: {second}",))
     again = [second.place(place.name, place.theta) for place in places.found]
     finite = tuple(place for place in again if np.all(np.isfinite(place.gradient)))
-    curved = test_lines(second, finite, plan, held)
+    curved = tested_lines(second, finite, plan, held)
     renamed = [replace(t, direction=replace(t.direction, name=f"{t.direction.name}, second order")) for t in curved]
     return _told(second, report, renamed)
 

@@ -26,7 +26,7 @@ def determinism(session: Session) -> tuple[tuple[Finding, ...], float]:
     values = [float(session.values(jnp.asarray(theta))) for _ in range(REPEATS)]
     finite = [value for value in values if np.isfinite(value)]
     spread = max(finite, default=0.0) - min(finite, default=0.0)
-    gradients = [np.asarray(session.gradients(jnp.asarray(theta))) for _ in range(2)]
+    gradients = [session.gradients.at(session.shaken(theta)) for _ in range(2)]
     messages = []
     if len({repr(value) for value in values}) > 1:
         messages.append(f"{REPEATS} values at the start differ by up to {spread:.3g}")

@@ -59,7 +59,7 @@ class Judgement:
 def _digits(difference: float, scale: float) -> float:
     if math.isnan(difference) or math.isnan(scale):
         return NAN
-    return max(0.0, -math.log10(max(difference / scale, 1e-17))) if scale > 0 else 0.0
+    return max(0.0, -math.log10(max(difference / scale, 1e-17))) if scale > 0 else NAN
 
 
 def judge(line: Line, quantised: Quantum) -> Judgement:
@@ -176,6 +176,8 @@ def _against(line: Line, known: Judgement, plateau: Plateau) -> Judgement:
         return replace(judged, verdict=Verdict.ZERO_GRAD if line.autodiff == 0 else Verdict.FAIL)
     if tolerance > RESOLVED * scale:
         return replace(judged, note="agrees, but the numbers resolve less than two digits")
+    if line.autodiff == 0 == plateau.value:
+        return replace(judged, verdict=Verdict.PASS, scale=NAN)  # two zeros agree, but not to any number of digits
     return replace(judged, verdict=Verdict.PASS)
 
 
@@ -186,7 +188,7 @@ def _unless_hidden(line: Line, judged: Judgement, noise: float) -> Judgement:
     bars = 20 * quotients.floors / line.steps
     off = below & (np.abs(quotients.values - judged.numerical) > bars)
     agree = off & (np.abs(quotients.values - line.autodiff) <= bars)
-    if np.sum(agree) >= 2 and np.sum(agree) * 2 >= np.sum(off):
+    if np.any(off) and agree[np.flatnonzero(off)[-1]]:
         note = f"structure too fine to resolve: steps near {judged.step:.1g} show {judged.numerical:.6g}"
         return replace(judged, verdict=Verdict.INCONCLUSIVE, note=note)
     return judged
@@ -202,6 +204,19 @@ def _unless_stairs(judged: Judgement, quantised: Quantum) -> Judgement:
         return judged
     note = f"the value stands still for steps up to {quantised.until:.2g}, then jumps by {quantised.size:.3g}"
     return replace(judged, verdict=Verdict.STAIRCASE, note=note)
+
+
+def right_between_jumps(line: Line, judged: Judgement, jump_size: float) -> Judgement:
+    """Return the verdict on a failed line whose values jump by `jump_size` at places beside the point.
+
+    A loop that stops when it is near enough gives such values: between jumps their slope is the slope of a truncated
+    iteration, over many jumps it is that of the limit. A gradient of the limit, right within the jumps, is no error.
+    """
+    chosen = best(plateaus(central(line, 3 * jump_size), 0.0))
+    if chosen is None or not _agrees(line, chosen):
+        return judged
+    note = f"the values jump by {jump_size:.1g} beside this point: right over the jumps, {judged.numerical:.6g} between"
+    return replace(_against(line, replace(judged, noise=jump_size), chosen), verdict=Verdict.MULTISCALE, note=note)
 
 
 def remainder_order(line: Line, noise: float) -> float:

@@ -85,7 +85,7 @@ def _difference(session: Session, line: Tested, low: int, high: int) -> float:
     ratio = float(ladder[0] / ladder[1])
     step = line.judged.step if np.isfinite(line.judged.step) else float(ladder[len(ladder) // 3])
     places = np.asarray([step * ratio, -step * ratio, step, -step])
-    values = along(session.values, line.place.theta, move, places, line.place.gradient)
+    values = along(session.values, line.place.theta, move, places)
     coarse, fine = (values[0] - values[1]) / (2 * places[0]), (values[2] - values[3]) / (2 * places[2])
     found = fine + (fine - coarse) / (ratio**2 - 1)
     return float(line.place.gradient @ move) - float(found)

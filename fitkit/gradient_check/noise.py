@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from fitkit.gradient_check.ladder import Line
 
 Vector = NDArray[np.float64]
+FEWEST_STILL = 3
+"""Rungs on which nothing moves before a function is said to stand still: on one or two, two values may be equal."""
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -49,6 +51,8 @@ class Quantum:
     """The largest step within which nothing moved."""
     by_rounding: bool
     """Whether floating point explains it."""
+    rounding: float = 0.0
+    """The largest jump that it explains."""
 
 
 def quantum(line: Line) -> Quantum:
@@ -61,26 +65,14 @@ def quantum(line: Line) -> Quantum:
     jumps = moved[moved > 0]
     largest = float(np.nanmax(np.abs(np.where(np.isfinite(line.forward), line.forward, line.center)), initial=0.0))
     size = float(jumps.min(initial=np.inf)) if len(jumps) else 0.0
-    level = max(largest, abs(line.center)) * line.epsilon
-    return Quantum(size=size, until=until, by_rounding=size <= 4 * level or until <= 4 * line.epsilon)
+    level = 4 * max(largest, abs(line.center)) * line.epsilon
+    brief = still < FEWEST_STILL or until <= 4 * line.epsilon
+    return Quantum(size=size, until=until, by_rounding=size <= level or brief, rounding=level)
 
 
 def _moves(values: Vector, center: float) -> Vector:
     """Return |phi(t) - phi(0)|, zero where phi is not finite."""
     return np.where(np.isfinite(values), np.abs(values - center), 0.0)
-
-
-def is_staircase(values: Vector) -> bool:
-    """Whether equally spaced `values`, from where nothing moves to beyond the first jump, are flat between jumps.
-
-    A function that is flat and then rises (a hinge) moves at every step once it moves; a staircase rests again.
-    """
-    values = values[np.isfinite(values)]
-    changes = np.diff(values) != 0
-    if not np.any(changes):
-        return False
-    beyond = changes[int(np.argmax(changes)) :]
-    return float(np.mean(beyond)) < 0.5
 
 
 def floor(line: Line, quantised: Quantum) -> float:

@@ -8,11 +8,14 @@ from typing import final
 from fitkit.gradient_check.ladder import offsets
 from fitkit.gradient_check.settings import PointKind, Settings
 
-WORK = 12_000_000_000
+WORK = 4_000_000_000
 """Numbers that the operations of all lines together may make: some seconds on two cores."""
 SWEEP_UP_TO = 64
 """Entries up to which each moves alone."""
+FEW_RUNGS = 21
+"""Rungs that a large function still gets: a plateau is told from an accident."""
 FEWEST_RUNGS = 13
+"""Rungs that a short budget still gets."""
 
 
 @final
@@ -44,7 +47,7 @@ def plan(settings: Settings, singles: int, heavy: int, seconds: float | None) ->
         seconds: that one value takes; None where there is no budget.
     """
     wanted = Plan(points=settings.points, directions=settings.directions, singles=singles, rungs=settings.rungs)
-    wanted = _smaller(wanted, WORK // heavy, "directions, for the size of the function")
+    wanted = _smaller(wanted, WORK // heavy, "directions or steps, for the size of the function")
     if seconds is None or settings.budget is None:
         return wanted
     affordable = int(0.5 * settings.budget / max(seconds, 1e-9))  # the other half is for compiling and the other checks
@@ -62,6 +65,7 @@ def _smaller(wanted: Plan, most: int, what: str, *, points: bool = False) -> Pla
         fitted = replace(fitted, singles=0)
     while points and fitted.evaluations > most and fitted.directions > 1:
         fitted = replace(fitted, directions=fitted.directions - 1)
-    while points and fitted.evaluations > most and fitted.rungs > FEWEST_RUNGS:
+    least = FEWEST_RUNGS if points else FEW_RUNGS
+    while fitted.evaluations > most and fitted.rungs > least:
         fitted = replace(fitted, rungs=fitted.rungs - 4)
     return fitted if fitted == wanted else replace(fitted, notes=(*wanted.notes, f"fewer {what}"))

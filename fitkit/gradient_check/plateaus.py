@@ -16,8 +16,11 @@ Mask = NDArray[np.bool_]
 
 COLUMNS = 4
 """Columns of the extrapolation table."""
-NOISY = 0.02
-"""A noise above this share of all that the values do along the line leaves nothing to say of them."""
+AFTER = 8
+"""Rungs after a plateau that show the noise of the function's values."""
+FEWEST_AFTER = 3
+NOISY = 1e-3
+"""A noise above this share of all that the values do along the line leaves no steps between noise and curvature."""
 SURE = 0.1
 """A plateau whose bar is wider than this share of the slopes around it says nothing."""
 
@@ -151,41 +154,40 @@ def _aitken(values: Vector) -> tuple[Vector, Vector]:
 
 def _windows(table: Quotients, column: Vector, reach: int, amplification: Vector, claimed: float) -> list[Plateau]:
     """Return the sure plateaus of one column, whose k-th entry rests on the rungs k to k + reach."""
-    found = []
-    for k in range(len(column) - 2):
-        fine = k + 2 + reach
-        three = column[k : k + 3]
-        if not np.all(np.isfinite(three)) or not np.all(np.isfinite(table.values[k : fine + 1])):
-            continue
-        value = float(three[2])
-        amplitude = max(float(table.floors[k : fine + 1].max()), _scatter(table, value, fine))
-        noise = float(amplification[k : k + 3].max()) * amplitude / float(table.steps[fine])
-        first, second = abs(float(three[1] - three[0])), abs(float(three[2] - three[1]))
-        plateau = Plateau(
-            value=value,
-            error=max(first, second) + noise,
-            size=float(table.sizes[k : fine + 1].max()),
-            step=float(table.steps[fine]),
-        )
-        converges = second <= max(noise, 0.5 * first)
-        if converges and _straight(table, fine, plateau, amplitude) and _sure(plateau, claimed):
-            found.append(plateau)
-    return found
+    count = len(column) - 2
+    fine = np.arange(count) + 2 + reach
+    values, steps = column[2:], table.steps[fine]
+    first, second = np.abs(np.diff(column))[:-1], np.abs(np.diff(column))[1:]
+    with np.errstate(all="ignore"):
+        amplitudes = np.maximum(_over(table.floors, reach + 3)[:count], _scatter(table, values, fine))
+        noise = _over(amplification, 3) * amplitudes / steps
+        errors = np.maximum(first, second) + noise
+        sizes = _over(table.sizes, reach + 3)[:count]
+        converges = second <= np.maximum(noise, 0.5 * first)
+        last, before = np.abs(table.bends[fine]), np.abs(table.bends[fine - 2])
+        # At a kink the central quotient stands still at no derivative: the one-sided slopes must run together.
+        straight = last <= np.maximum(np.maximum(0.6 * before, 4 * amplitudes / steps), errors)
+        sure = errors <= SURE * np.maximum(sizes, claimed)
+    finite = np.isfinite(errors) & np.isfinite(_over(np.abs(table.values), reach + 3)[:count])
+    return [
+        Plateau(value=float(values[k]), error=float(errors[k]), size=float(sizes[k]), step=float(steps[k]))
+        for k in np.flatnonzero(finite & converges & straight & sure)
+    ]
 
 
-def _sure(plateau: Plateau, claimed: float) -> bool:
-    return plateau.error <= SURE * max(plateau.size, claimed)
+def _over(values: Vector, length: int) -> Vector:
+    """Return the largest of each `length` successive values; NaN where one is NaN."""
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(values, length).max(axis=1), float)
 
 
-def _scatter(table: Quotients, value: float, fine: int) -> float:
-    """Return the noise of the function's values as the quotients on the next smaller steps show it."""
-    rest = slice(fine + 1, fine + 9)
-    apart = np.abs(table.values[rest] - value) * table.steps[rest]
-    apart = apart[np.isfinite(apart)]
-    return float(np.median(apart)) if len(apart) >= 3 else 0.0
-
-
-def _straight(table: Quotients, fine: int, plateau: Plateau, amplitude: float) -> bool:
-    """Whether both one-sided slopes run together: at a kink the central quotient stands still at no derivative."""
-    last, before = abs(float(table.bends[fine])), abs(float(table.bends[fine - 2]))
-    return last <= max(0.6 * before, 4 * amplitude / float(table.steps[fine]), plateau.error)
+def _scatter(table: Quotients, values: Vector, fine: NDArray[np.int64]) -> Vector:
+    """Return the noise of the function's values as the quotients on the next smaller steps show it, for each plateau."""
+    last = len(table.steps) - 1
+    rest = fine[:, None] + np.arange(1, AFTER + 1)
+    apart = np.abs(table.values[np.minimum(rest, last)] - values[:, None]) * table.steps[np.minimum(rest, last)]
+    apart = np.sort(np.where((rest <= last) & np.isfinite(apart), apart, np.inf), axis=1)
+    count = np.sum(np.isfinite(apart), axis=1)
+    rows = np.arange(len(values))
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    middle = 0.5 * (apart[rows, low] + apart[rows, np.minimum(high, AFTER - 1)])
+    return np.asarray(np.where(count >= FEWEST_AFTER, middle, 0.0), float)

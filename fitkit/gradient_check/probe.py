@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitkit.gradient_check.judge import RESOLVED, Judgement, judge
-from fitkit.gradient_check.ladder import Line, Vector, line, offsets
-from fitkit.gradient_check.noise import Quantum, is_staircase, quantum
+from fitkit.gradient_check.judge import RESOLVED, Judgement, judge, right_between_jumps
+from fitkit.gradient_check.jumps import first_jump, largest_jump
+from fitkit.gradient_check.ladder import LARGEST, Line, Vector, line, offsets
+from fitkit.gradient_check.noise import Quantum, quantum
 from fitkit.gradient_check.program import Program, along
 from fitkit.gradient_check.result import Verdict
 
 WIDEN = 1e3
 """How much longer a line becomes whose largest step is still too small for the noise."""
 WIDENINGS = 4
-STAIRS = 200
-"""Points by which a staircase is told from a hinge."""
+AT_ONCE = 8_000_000
+"""Numbers of all points that are made at once on the host."""
 FEW_DIGITS = 8.0
 
 
@@ -54,6 +56,7 @@ class Probe:
         upper: as `lower`.
         rungs: steps on a line.
         epsilon: the unit of rounding of the lowest precision in the program.
+        jumpy: whether the program has loops of unknown length, whose values may jump where their length changes.
         one_by_one: whether points are made on the device, one at a time, because a batch would not fit.
     """
 
@@ -63,6 +66,7 @@ class Probe:
     rungs: int
     epsilon: float
     one_by_one: bool
+    jumpy: bool
 
     def judge_all(self, lines: Sequence[tuple[Place, Vector]]) -> list[Judgement]:
         """Return the verdict along each direction d (already in the units of theta) from its place."""
@@ -93,21 +97,32 @@ class Probe:
             epsilon=self.epsilon,
             spread=place.spread,
         )
-        return judge(found, self._quantum(found, place, move))
+        judged = judge(found, self._quantum(found, place, move))
+        if judged.verdict is not Verdict.FAIL or not self.jumpy:
+            return judged
+        jump_size = largest_jump(partial(self._along, place, move), LARGEST, judged.noise)
+        return right_between_jumps(found, judged, jump_size) if jump_size else judged
 
     def _quantum(self, found: Line, place: Place, move: Vector) -> Quantum:
         quantised = quantum(found)
         if quantised.size == 0 or quantised.by_rounding:
             return quantised
         reach = 3 * quantised.until * float(found.steps[0] / found.steps[1])
-        stretches = [self._measure([(place, move)], np.linspace(0, end, STAIRS)[None])[0] for end in (reach, -reach)]
-        stairs = any(is_staircase(stretch) for stretch in stretches)
-        return quantised if stairs else Quantum(size=0.0, until=quantised.until, by_rounding=True)
+        along_line = partial(self._along, place, move)
+        stair = max(first_jump(along_line, end) for end in (reach, -reach))
+        return replace(quantised, size=stair, by_rounding=stair <= quantised.rounding)
+
+    def _along(self, place: Place, move: Vector, places: Vector) -> Vector:
+        return np.asarray(self._measure([(place, move)], places[None])[0], float)
 
     def _measure(self, lines: Sequence[tuple[Place, Vector]], places: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.one_by_one:
             rows = [self._one_line(place, move, row) for (place, move), row in zip(lines, places, strict=True)]
             return np.stack(rows)
+        together = max(1, AT_ONCE // (places.shape[1] * len(self.lower)))
+        if len(lines) > together:
+            parts = range(0, len(lines), together)
+            return np.concatenate([self._measure(lines[k : k + together], places[k : k + together]) for k in parts])
         moved, made_up = [], []
         for (place, move), row in zip(lines, places, strict=True):
             shift = row[:, None] * move
@@ -116,15 +131,14 @@ class Probe:
             made_up.append(((points - place.theta) - shift) @ place.gradient)
         points = np.concatenate(moved)
         outside = np.any((points < self.lower) | (points > self.upper), axis=1)
-        values = self.program.at(
-            np.where(outside[:, None], np.repeat([p.theta for p, _ in lines], places.shape[1], 0), points)
-        )
-        with np.errstate(all="ignore"):
-            kept = np.where(outside, np.nan, values - np.concatenate(made_up))
-        return np.asarray(kept.reshape(places.shape), float)
+        starts = np.repeat([place.theta for place, _ in lines], places.shape[1], 0)
+        values = self.program.at(np.where(outside[:, None], starts, points)).reshape(places.shape)
+        corrected = values - np.concatenate(made_up).reshape(places.shape)
+        corrected = np.where(values == values[:, :1], values, corrected)  # what did not move must be seen not to move
+        return np.asarray(np.where(outside.reshape(places.shape), np.nan, corrected), float)
 
     def _one_line(self, place: Place, move: Vector, row: Vector) -> Vector:
-        values = along(self.program, place.theta, move, row, place.gradient)
+        values = along(self.program, place.theta, move, row)
         if np.all(np.isinf(self.lower)) and np.all(np.isinf(self.upper)):
             return values
         inside = [bool(np.all((p >= self.lower) & (p <= self.upper))) for p in (place.theta + t * move for t in row)]

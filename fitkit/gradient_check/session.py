@@ -20,7 +20,7 @@ from fitkit.gradient_check.settings import Settings
 from fitkit.gradient_check.structure import Structure, structure, trace
 from fitkit.gradient_check.subject import Subject
 
-ONE_BY_ONE = 100_000
+ONE_BY_ONE = 30_000
 """Entries from which the points of a line are made on the device, one at a time."""
 SHAKES = (1.0, -1.0, 2.0, -2.0)
 """By how many units of rounding a point is moved to see what rounding it does to the gradient."""
@@ -82,6 +82,7 @@ class Session:
             upper=upper,
             rungs=self.rungs,
             epsilon=self.structure.epsilon,
+            jumpy=self.structure.loops,
             one_by_one=len(self.subject.theta) >= ONE_BY_ONE,
         )
 
