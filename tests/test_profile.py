@@ -41,6 +41,10 @@ def intervals(found: Fit) -> Array:
     return np.array([parameter.interval for parameter in found.result.parameters.values()], float)
 
 
+def ends_of(found: Fit, name: str) -> Array:
+    return np.array(found.result.parameters[name].interval, float)
+
+
 def minos(cost: Any, level: float, **start: float) -> Array:
     """Return the intervals of iminuit, whose parameters are those of `cost`."""
     found = iminuit.Minuit(cost, **start)
@@ -198,10 +202,71 @@ def test_errors_and_correlations_are_those_of_the_covariance() -> None:
     np.testing.assert_array_equal(found.result.uncertainty.correlation, plain.result.uncertainty.correlation)
 
 
-def test_tied_parameters_have_an_error_and_no_profile() -> None:
-    found = profiled(parameters={**START, "half": {"equals": "log(2) / k"}}).result.parameters["half"]
-    assert found.error is not None
-    assert found.interval is None
+TIES: dict[str, Any] = {
+    "half": {"equals": "log(2) / k"},
+    "ratio": {"equals": "a * k / (1 + c**2)"},
+    "double": {"equals": "2 * half"},
+}
+INSTEAD: dict[str, tuple[str, dict[str, Any]]] = {
+    "half": ("y ~ a * exp(-log(2) / half * x) + c", {"a": 4, "half": 1, "c": 0.5}),
+    "ratio": ("y ~ ratio * (1 + c**2) / k * exp(-k * x) + c", {"ratio": 4, "k": 1, "c": 0.5}),
+}
+
+
+@pytest.mark.parametrize("sigma", [None, 0.4])
+def test_tied_parameters_have_the_profile_that_they_would_have_as_free_ones(sigma: float | None) -> None:
+    more: dict[str, Any] = {} if sigma is None else {"sigma": sigma}
+    found = profiled(parameters={**START, **TIES}, **more)
+    for name, (model, parameters) in INSTEAD.items():
+        free = profiled(model=model, parameters=parameters, **more)
+        np.testing.assert_allclose(ends_of(found, name), ends_of(free, name), rtol=1e-6)
+    np.testing.assert_allclose(ends_of(found, "double"), 2 * ends_of(found, "half"), rtol=1e-6)
+    assert found.result.uncertainty is not None
+    assert found.result.uncertainty.status == "accurate"
+
+
+def test_the_profile_of_a_tied_parameter_of_counts_is_minos() -> None:
+    def cost(a: float, half: float, c: float) -> float:
+        rate = np.maximum(decay(X, a, np.log(2) / half, c), 1e-9)
+        return float(np.sum(rate - special.xlogy(COUNTS, rate)))
+
+    parameters = {"a": {"start": 10, "min": 0}, "k": {"start": 1, "min": 0}, "c": {"start": 2, "min": 0}}
+    found = profiled(COUNTS, loss="poisson", parameters={**parameters, "half": TIES["half"]})
+    np.testing.assert_allclose(ends_of(found, "half"), minos(cost, 0.95, a=20, half=0.7, c=4)[1], rtol=1e-4)
+
+
+def test_the_profile_of_a_function_of_one_parameter_is_the_function_of_its_profile() -> None:
+    """So for a pure objective, and for a parameter that is searched in its logarithm."""
+    ties = {"l": {"equals": "log(b)"}, "inverse": {"equals": "1 / b"}}
+    text = "(a - 1)**2 + 0.5 * (b - 3)**2 + 0.3 * (a - 1) * (b - 3)"
+    for b in ({"start": 2, "min": 0.01}, {"start": 2, "scale": "log"}):
+        found = fit({"minimize": text, "parameters": {"a": 0, "b": b, **ties}, "uncertainty": PROFILE})
+        np.testing.assert_allclose(ends_of(found, "l"), np.log(ends_of(found, "b")), rtol=1e-6, atol=2e-7)
+        np.testing.assert_allclose(ends_of(found, "inverse"), 1 / ends_of(found, "b")[::-1], rtol=1e-6)
+
+
+def test_a_prior_on_a_tied_parameter_counts_in_its_profile() -> None:
+    prior = {"mean": 1, "sigma": 0.05}
+    found = profiled(sigma=0.4, parameters={**START, "half": {"equals": "log(2) / k", "prior": prior}})
+    model, parameters = INSTEAD["half"]
+    free = profiled(sigma=0.4, model=model, parameters={**parameters, "half": {"start": 1, "prior": prior}})
+    np.testing.assert_allclose(ends_of(found, "half"), ends_of(free, "half"), rtol=1e-6)
+
+
+def test_where_a_tied_parameter_cannot_go_nothing_but_a_bound_ends_its_interval() -> None:
+    """A square is never below zero, which chance alone does not rule out here."""
+    data = {"values": {"x": [1, 2, 3, 4], "y": [0.5, -0.3, 0.4, 0.1]}, "sigma": 0.5}
+    parameters = {"c": 1, "square": {"equals": "c**2"}}
+    found = fit({"data": data, "model": "y ~ c", "parameters": parameters, "uncertainty": PROFILE})
+    low, high = ends_of(found, "square")
+    assert np.isnan(low)
+    assert high == pytest.approx((0.175 + stats.norm.ppf(0.975) * 0.25) ** 2, rel=1e-6)
+    assert found.result.uncertainty is not None
+    assert "bounds end those of square" in (found.result.uncertainty.message or "")
+
+
+def test_a_tied_parameter_of_constants_has_no_interval() -> None:
+    assert profiled(parameters={**START, "two": {"equals": "1 + 1"}}).result.parameters["two"].interval is None
 
 
 def test_without_degrees_of_freedom_there_is_no_scale() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from fitkit.backend import jax, jnp
 from fitkit.losses import ResidualLoss
+from fitkit.parameters import Prior
 from fitkit.problem import Problem
 from fitkit.types import Rows, Scalar, Theta
 
@@ -21,8 +23,10 @@ class Expansion(NamedTuple):
     """J'J for a sum of squares unless all of it is asked for, else half the Hessian, shape (free, free)."""
 
 
-def with_rows_of(problem: Problem, target: Rows | None, weight: Rows | None) -> Problem:
-    """Return the problem with the targets and weights of a lane, shape (rows,) each; None keeps the problem's own."""
+def of_lane(problem: Problem, target: Rows | None, weight: Rows | None, priors: Mapping[str, Prior] | None) -> Problem:
+    """Return the problem with the targets, weights, shape (rows,), and priors of a lane; None keeps the problem's own."""
+    if priors is not None:
+        problem = replace(problem, priors=priors)
     rows = problem.rows
     if rows is None:
         return problem

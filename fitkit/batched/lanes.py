@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
+
+from fitkit.parameters import Prior
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +32,8 @@ class Lanes:
     """Which parameters each may move, shape (lanes, free); None for all."""
     draw: Draw | None = None
     """The rows of each lane, where they differ from the problem's."""
+    priors: Mapping[str, Prior] | None = None
+    """The priors of each lane in place of the problem's; their numbers are arrays, shape (lanes,)."""
 
 
 @final

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import array
 from fitkit.batched.expand import squares
 from fitkit.batched.lanes import Lanes, Solved
 from fitkit.batched.steps import CONVERGED, RUNNING, walk
+from fitkit.parameters import Prior
 from fitkit.problem import Problem, register_pytrees
 
 if TYPE_CHECKING:
@@ -103,6 +104,18 @@ def _chunk(problem: Problem, lanes: int, free: int) -> int:
     return int(2 ** min((lanes - 1).bit_length(), most.bit_length() - 1, (MOST_LANES - 1).bit_length()))
 
 
+def _priors(lanes: Lanes, index: Index, dtype: Any) -> dict[str, Prior] | None:
+    """Return the priors of the lanes at `index` as arrays of the device, (lanes,) each."""
+    if lanes.priors is None:
+        return None
+    import numpy as np
+
+    def of(numbers: Any) -> Any:
+        return array(np.asarray(numbers, np.float64)[index], dtype)
+
+    return {name: replace(prior, mean=of(prior.mean), sigma=of(prior.sigma)) for name, prior in lanes.priors.items()}
+
+
 def _advance(problem: Problem, batch: _Batch, index: Index, size: int, steps: int, *, exact: bool) -> None:
     """Move the lanes at `index` by at most `steps` steps; a chunk that is not full is filled up with copies of its first."""
     import numpy as np
@@ -121,6 +134,7 @@ def _advance(problem: Problem, batch: _Batch, index: Index, size: int, steps: in
         array(batch.damping[full], dtype),
         None if target is None else array(target, dtype),
         None if weight is None else array(weight, dtype),
+        _priors(batch.lanes, full, dtype),
         steps,
         exact=exact,
     )

@@ -14,11 +14,13 @@ for the rule of the damping.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fitkit.backend import jax, jnp, kernel, lax
 from fitkit.batched.definite import solve_definite
-from fitkit.batched.expand import Expansion, expand, squares, with_rows_of
+from fitkit.batched.expand import Expansion, expand, of_lane, squares
+from fitkit.parameters import Prior
 from fitkit.problem import Problem
 
 RUNNING, CONVERGED, STUCK = 0, 1, 2
@@ -62,6 +64,7 @@ def walk(
     damping: jax.Array,
     target: jax.Array | None,
     weight: jax.Array | None,
+    priors: Mapping[str, Prior] | None,
     most: int,
     *,
     exact: bool,
@@ -75,12 +78,18 @@ def walk(
         damping: of the first step, shape (lanes,).
         target: of each lane, shape (lanes, rows), or None for the problem's.
         weight: of the rows of each lane, shape (lanes, rows), or None for the problem's.
+        priors: of each lane, with numbers of shape (lanes,), or None for the problem's.
         most: a limit that is traced, so that another limit is no other program.
         exact: use the whole Hessian of sums of squares: where residuals stay large, J'J leads there slowly.
     """
 
-    def expand_lane(point: jax.Array, its_target: jax.Array | None, its_weight: jax.Array | None) -> Expansion:
-        return expand(with_rows_of(problem, its_target, its_weight), point, exact=exact)
+    def expand_lane(
+        point: jax.Array,
+        its_target: jax.Array | None,
+        its_weight: jax.Array | None,
+        its_priors: Mapping[str, Prior] | None,
+    ) -> Expansion:
+        return expand(of_lane(problem, its_target, its_weight, its_priors), point, exact=exact)
 
     def move_lane(state: LaneState, may: jax.Array) -> jax.Array:
         return _move(problem, state, may, state.damping)
@@ -88,8 +97,8 @@ def walk(
     def settle_lane(state: LaneState, may: jax.Array, move: jax.Array, there: Expansion) -> LaneState:
         return _settle(problem, state, may, move, there)
 
-    of_rows = (None if target is None else 0, None if weight is None else 0)
-    expand_all = jax.vmap(expand_lane, in_axes=(0, *of_rows))
+    own = tuple(None if part is None else 0 for part in (target, weight, priors))
+    expand_all = jax.vmap(expand_lane, in_axes=(0, *own))
     move_all, settle_all = jax.vmap(move_lane), jax.vmap(settle_lane)
 
     def running(carry: tuple[jax.Array, LaneState]) -> jax.Array:
@@ -98,10 +107,10 @@ def walk(
     def step(carry: tuple[jax.Array, LaneState]) -> tuple[jax.Array, LaneState]:
         count, state = carry
         move = move_all(state, movable)
-        there = expand_all(_within(problem, state.theta, jnp.nan_to_num(move)), target, weight)
+        there = expand_all(_within(problem, state.theta, jnp.nan_to_num(move)), target, weight, priors)
         return count + 1, settle_all(state, movable, move, there)
 
-    begun = _begin(theta, expand_all(theta, target, weight), damping)
+    begun = _begin(theta, expand_all(theta, target, weight, priors), damping)
     ended: LaneState = lax.while_loop(running, step, (jnp.asarray(0), begun))[1]
     return ended
 

@@ -30,7 +30,7 @@ def _covariance(sections: Sections) -> Iterator[Diagnostic]:
     """Refuse what would be asked for and not be done: no Gauss-Newton without squares, nothing of a pure objective."""
     loss, tree, settings = sections.get("loss"), sections.tree, sections.get("uncertainty")
     for key in ("hessian", "sandwich"):
-        if tree.given("minimize") and tree.given("uncertainty", key):
+        if tree.given("minimize") and getattr(settings, key) != "auto":
             message = f"`{key}` is about standard errors, and `minimize` has none without observations"
             yield tree.diagnostic(("uncertainty", key), "E111", message, "remove it, or use `profile`")
     squares = isinstance(loss, MeanSquaredError | FormulaResidual)

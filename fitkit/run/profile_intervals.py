@@ -13,8 +13,11 @@ from fitkit.problem import Problem
 from fitkit.result import UncertaintySummary
 from fitkit.uncertainty.deviance import deviance_at
 from fitkit.uncertainty.profile import ProfileEstimate, profile
+from fitkit.uncertainty.profile_tied import TiedProfiles, profile_tied
 
 Intervals: TypeAlias = dict[str, tuple[float | None, float | None]]
+
+NOTHING_TIED = TiedProfiles(intervals={}, cut=(), endless=(), unsure=(), lowest=None)
 
 
 def profile_intervals(
@@ -25,7 +28,7 @@ def profile_intervals(
     unidentified: frozenset[str],
     stop: Callable[[], bool],
 ) -> tuple[UncertaintySummary, Intervals]:
-    """Return how the profiles went and the intervals of the free parameters; tied ones have none.
+    """Return how the profiles went and the intervals of the free and the tied parameters.
 
     Args:
         problem: the objective.
@@ -47,18 +50,23 @@ def profile_intervals(
     wanted = tuple(index for index, name in enumerate(free) if name not in unidentified)
     found = profile(problem, search.theta, evidence, deviance, summary.level or 0.95, wanted, stop)
     if found is None or found.lowest is not None:
-        why = "interrupted"
-        if found is not None:
-            why = f"a profile led to a lower loss, {found.lowest:.6g}: begin there, or use `multistart`"
-        return replace(summary, status="unavailable", message=why), {}
+        return _without(summary, None if found is None else found.lowest), {}
     caveats = [*_profile_caveats(problem, evidence, found)]
+    level = summary.level or 0.95
+    tied: TiedProfiles | None = NOTHING_TIED
+    if problem.layout.tied:
+        tied = profile_tied(problem, search.theta, evidence, deviance, level, wanted, stop)
+    if tied is None or tied.lowest is not None:
+        return _without(summary, None if tied is None else tied.lowest), {}
+    if tied.unsure:
+        caveats.append(f"the ends of {', '.join(tied.unsure)} were not found")
     told = replace(
         summary,
         status="approximate" if caveats else "accurate",
         message="; ".join(
             [
                 f"likelihood profiles, {deviance.words}",
-                *_open_ends(free, found, tied=bool(problem.layout.tied)),
+                *_open_ends(free, found, tied),
                 *caveats,
             ]
         ),
@@ -68,7 +76,15 @@ def profile_intervals(
         free[index]: _ends(float(found.lower[index]), float(found.upper[index]), logarithmic=free[index] in logarithmic)
         for index in wanted
     }
-    return told, intervals
+    return told, intervals | tied.intervals
+
+
+def _without(summary: UncertaintySummary, lowest: float | None) -> UncertaintySummary:
+    """Return why there are no profiles: a refit found a lower minimum, or somebody said stop."""
+    why = "interrupted"
+    if lowest is not None:
+        why = f"a profile led to a lower loss, {lowest:.6g}: begin there, or use `multistart`"
+    return replace(summary, status="unavailable", message=why)
 
 
 def _ends(low: float, high: float, *, logarithmic: bool) -> tuple[float | None, float | None]:
@@ -78,15 +94,15 @@ def _ends(low: float, high: float, *, logarithmic: bool) -> tuple[float | None, 
     return end(low), end(high)
 
 
-def _open_ends(free: tuple[str, ...], found: ProfileEstimate, *, tied: bool) -> list[str]:
+def _open_ends(free: tuple[str, ...], found: ProfileEstimate, tied: TiedProfiles) -> list[str]:
     """Return why intervals lack an end."""
     said = []
-    if tied:
-        said.append("tied parameters have none")
-    if found.cut:
-        said.append(f"bounds end those of {', '.join(free[index] for index in found.cut)}")
-    if found.endless:
-        said.append(f"nothing ends those of {', '.join(free[index] for index in found.endless)} on a side")
+    cut = [*(free[index] for index in found.cut), *tied.cut]
+    if cut:
+        said.append(f"bounds end those of {', '.join(cut)}")
+    endless = [*(free[index] for index in found.endless), *tied.endless]
+    if endless:
+        said.append(f"nothing ends those of {', '.join(endless)} on a side")
     return said
 
 

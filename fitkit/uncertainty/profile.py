@@ -118,6 +118,34 @@ def _sides(
     return sides
 
 
+def _half_hessian(evidence: Evidence) -> Matrix | None:
+    """Return J'J of a sum of squares, half the Hessian of all else, shape (free, free), where it is known."""
+    point = evidence.linearization
+    if point is not None:
+        return point.factor.T @ point.factor
+    return None if evidence.hessian is None else evidence.hessian / 2
+
+
+def foretold_covariance(evidence: Evidence, deviance: Deviance) -> Matrix | None:
+    """Return the covariance by the quadratic model of the deviance, zero for what a bound holds, shape (free, free).
+
+    None where a parameter has no curvature.
+    """
+    import numpy as np
+
+    half = _half_hessian(evidence)
+    if half is None:
+        return None
+    free, diagonal = ~evidence.held, np.diag(half)
+    if not (free.any() and (diagonal[free] > 0).all()):
+        return None
+    scale = np.sqrt(diagonal[free])
+    inverse = np.linalg.pinv(half[np.ix_(free, free)] / np.outer(scale, scale), hermitian=True)
+    covariance = np.zeros_like(half)
+    covariance[np.ix_(free, free)] = inverse / np.outer(scale, scale) / deviance.factor
+    return covariance
+
+
 def _foretold(evidence: Evidence, deviance: Deviance) -> tuple[Vector, Matrix]:
     """Return what the quadratic model says of each profile.
 
@@ -129,23 +157,19 @@ def _foretold(evidence: Evidence, deviance: Deviance) -> tuple[Vector, Matrix]:
 
     size = len(evidence.held)
     errors, companions = np.full(size, np.nan), np.eye(size)
-    point = evidence.linearization
-    half = point.factor.T @ point.factor if point is not None else evidence.hessian
+    half = _half_hessian(evidence)
     if half is None:
         return errors, companions
-    half = half if point is not None else half / 2
-    free = ~evidence.held
     diagonal = np.diag(half)
     known = diagonal > 0
-    errors[known] = 1 / np.sqrt(
-        deviance.factor * diagonal[known]
-    )  # of those held at a bound, the others where they are
-    if known[free].all() and free.any():
-        scale = np.sqrt(diagonal[free])
-        inverse = np.linalg.pinv(half[np.ix_(free, free)] / np.outer(scale, scale), hermitian=True)
-        variances = np.diag(inverse)
-        errors[free] = np.sqrt(variances / deviance.factor) / scale
-        companions[np.ix_(free, free)] = (inverse / variances[:, None]) * scale[:, None] / scale[None, :]
+    # Of those held at a bound, the others where they are.
+    errors[known] = 1 / np.sqrt(deviance.factor * diagonal[known])
+    covariance = foretold_covariance(evidence, deviance)
+    if covariance is not None:
+        free = ~evidence.held
+        variances = np.diag(covariance)[free]
+        errors[free] = np.sqrt(variances)
+        companions[np.ix_(free, free)] = covariance[np.ix_(free, free)] / variances[:, None]
     return errors, companions
 
 
