@@ -281,7 +281,8 @@ def test_without_degrees_of_freedom_there_is_no_scale() -> None:
     ("lines", "code", "word"),
     [
         ("loss: huber", "E111", "huber"),
-        ("loss: mae\noptimizer: adam", "E110", "mae"),
+        ("loss: mae\noptimizer: adam", "E111", "mae"),
+        ("regularization: {l1: 1}", "E111", "l1"),
         ("loss: {kind: expression, expression: (prediction - target)**2}", "E111", "expression"),
     ],
 )

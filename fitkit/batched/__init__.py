@@ -5,7 +5,19 @@ The lanes of a batch run in lock step in one compiled program, a chunk of them a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fitkit.batched.lanes import Lanes, Solved
 from fitkit.batched.solve import solve
+from fitkit.problem import Problem
 
-__all__ = ["Lanes", "Solved", "solve"]
+__all__ = ["Lanes", "Solved", "solve", "solver_for"]
+
+
+def solver_for(problem: Problem) -> Callable[..., Solved]:
+    """Return `solve`, or for an objective with kinks `solve_kinked`."""
+    if problem.smooth:
+        return solve
+    from fitkit.batched.kinked import solve_kinked
+
+    return solve_kinked

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fitkit.backend import jax, jnp
-from fitkit.losses import ResidualLoss
+from fitkit.losses import KinkedLoss, ResidualLoss
 from fitkit.parameters import Prior
 from fitkit.problem import Problem
 from fitkit.types import Rows, Scalar, Theta
@@ -39,7 +39,8 @@ def of_lane(problem: Problem, target: Rows | None, weight: Rows | None, priors: 
 
 def squares(problem: Problem) -> bool:
     """Return whether the objective is a sum of squares; in compiled code the penalties are numbers that nobody can ask."""
-    return isinstance(problem.loss, ResidualLoss)
+    rounded = problem.smoothing is not None and isinstance(problem.loss, KinkedLoss)
+    return rounded or isinstance(problem.loss, ResidualLoss)
 
 
 def expand(problem: Problem, theta: Theta, *, exact: bool) -> Expansion:

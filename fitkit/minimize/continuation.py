@@ -31,6 +31,8 @@ NARROWER = 0.1
 MOST_ROUNDS = 14
 ROUGHLY = 1e-5
 """The slope to which a rounded objective is minimised: the next round begins there."""
+LEVEL = 1e-12
+"""A rise by this share of the objective is rounding."""
 EXACT = 1e-10
 """A point is at the kinks if no parameter is further from them than this share of itself."""
 
@@ -50,7 +52,7 @@ def walk_by_continuation(
     theta = np.clip(theta, np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64))
     walk = Walk(problem, watch, theta)
     walk.take(theta)
-    reason = before_the_first(rule, walk)
+    reason = before_the_first(rule, walk) or _at_minimum(walk, rule)
     width = _first_width(problem, theta, walk.row.loss)
     for _ in range(MOST_ROUNDS):
         if reason:
@@ -62,6 +64,15 @@ def walk_by_continuation(
         typical = _first_width(problem, walk.theta, walk.row.loss)
         width = (NARROWER * min(width[0], typical[0]), NARROWER * min(width[1], typical[1]))
     return walk.ended(reason or Reason.STALLED)
+
+
+def _at_minimum(walk: Walk, rule: StopRule) -> Reason:
+    """Return GRADIENT_SMALL if the walk begins at a minimum, which rounded kinks would lead away from, or RUNNING."""
+    if len(walk.theta) > KINKS_UP_TO:
+        return Reason.RUNNING
+    evidence = assess(walk.problem, walk.theta, walk.largest)
+    exact = evidence.known and evidence.newton_step <= EXACT and evidence.minimum not in {"flat", "saddle"}
+    return Reason.GRADIENT_SMALL if exact and confirms(evidence, rule.gtol) else Reason.RUNNING
 
 
 def _first_width(problem: Problem, theta: Vector, loss: float) -> Widths:
@@ -84,6 +95,8 @@ def _end(walk: Walk, rule: StopRule, width: Widths) -> Reason:
         return Reason.RUNNING
     theta, found, evaluations = finish(walk.problem, walk.theta, width)
     walk.evaluations += evaluations
+    if not walk.height(theta) <= walk.row.loss + LEVEL * abs(walk.row.loss):
+        return Reason.RUNNING  # kinks that the rounding hid were taken for the minimum's, and led uphill
     evidence = assess(walk.problem, theta, walk.largest)
     exact = (
         found or evidence.newton_step <= EXACT

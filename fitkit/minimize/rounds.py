@@ -47,14 +47,18 @@ class Walk:
         """Write down a point; the loss told is that of the objective itself."""
         import numpy as np
 
-        size = len(theta) * (1 if self.problem.rows is None else len(self.problem.rows))
-        loss = float(objective_at.for_work(size)(self.problem, array(theta, self.problem.lower.dtype)))
+        loss = self.height(theta)
         self.theta, self.largest = theta, np.fmax(self.largest, np.abs(theta))
         self.row = HistoryRow(self.step, loss, optimality, change)
         if loss < self.best[0]:
             self.best, self.best_step = (loss, theta), self.step
         self.history.add([self.row])
         self.watch.show(self.row)
+
+    def height(self, theta: Vector) -> float:
+        """Return the objective itself at theta."""
+        size = len(theta) * (1 if self.problem.rows is None else len(self.problem.rows))
+        return float(objective_at.for_work(size)(self.problem, array(theta, self.problem.lower.dtype)))
 
     def ended(self, reason: Reason) -> Search:
         """Return the search: at the lowest point where patience ended it, else where it is."""

@@ -148,8 +148,9 @@ def _caveats(problem: Problem, settings: Bootstrap, evidence: Evidence, converge
         caveats.append("the others may be those that matter")
     if evidence.held.any():
         caveats.append("parameters at a bound have no errors")
-    if problem.regularization.l2 > 0:
-        caveats.append("the bias of the l2 penalty is not counted")
+    for name, penalty in (("l2", problem.regularization.l2), ("l1", problem.regularization.l1)):
+        if penalty > 0:
+            caveats.append(f"the bias of the {name} penalty is not counted")
     if problem.priors:
         caveats.append("priors are held, not drawn")
     return caveats

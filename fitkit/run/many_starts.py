@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fitkit.batched import Lanes, solve
+from fitkit.batched import Lanes, solver_for
 from fitkit.batched.solve import MOST_STEPS
 from fitkit.config import ConfigSource
 from fitkit.errors import ConfigError
@@ -73,7 +73,7 @@ def _from_many(
 
     box = start_range(problem, start, settings.spread)
     starts = draw_starts(box, settings, source.config.seed)
-    solved = solve(problem, Lanes(theta=starts), most_steps=most, stop=stop)
+    solved = solver_for(problem)(problem, Lanes(theta=starts), most_steps=most, stop=stop)
     best = _lowest(solved.value)
     polished = alone
     if best is not None and not watch.interrupted():

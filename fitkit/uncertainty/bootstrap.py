@@ -1,8 +1,9 @@
 """The bootstrap: the same fit to many data sets that might have been, all in one batch.
 
     case        rows drawn with replacement, as weights: a row that is drawn twice counts twice
-    residual    target = prediction + scale e, with e drawn from the fit's residuals in units of their scale (sigma, or
-                one over the root of the weight), centred, and enlarged by sqrt(n / dof) for what the fit has taken up
+    residual    target = prediction + scale e, with e drawn from the fit's residuals in units of their scale (sigma, or one
+                over the root of the weight), centred (but for quantiles), and enlarged by sqrt(n / dof) for what the fit
+                has taken up
     parametric  the target drawn from the distribution that the loss stands for, around the prediction
 
 Each resample has a generator of its own, seeded by the config's seed and its number, so that chunks, rounds and more
@@ -18,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
 
-from fitkit.batched import Lanes, solve
+from fitkit.batched import Lanes, solver_for
+from fitkit.losses import KinkedLoss
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.poisson import Poisson
 from fitkit.problem import Problem
@@ -57,7 +59,7 @@ def bootstrap(
     """Return the minima of the resamples, or why there are none.
 
     Args:
-        problem: with rows, and smooth.
+        problem: with rows.
         theta: its minimum, shape (free,).
         predictions: there, on the scale of the target, shape (rows,).
         settings: how many resamples, and how they are drawn.
@@ -75,7 +77,7 @@ def bootstrap(
         return (None, drawn) if settings.method == "case" else (drawn, None)
 
     lanes = Lanes(theta=np.tile(theta, (settings.resamples, 1)), draw=draw)
-    solved = solve(problem, lanes, damping=NEARBY, stop=stop)
+    solved = solver_for(problem)(problem, lanes, damping=NEARBY, stop=stop)
     if stop():
         return "interrupted"
     return BootstrapSample(theta=solved.theta[solved.converged & solved.determined], resamples=settings.resamples)
@@ -103,7 +105,9 @@ def _resample(problem: Problem, predictions: Vector, method: str) -> Resample | 
     if dof <= 0 and (method == "residual" or rows.sigma is None):
         return "there are no degrees of freedom left to tell the scatter from"
     if method == "residual":
-        pool = (residuals - residuals.mean()) * np.sqrt(count / dof)
+        # A quantile of the residuals is zero by the fit itself, where a loss has kinks, and their mean need not be.
+        middle = 0.0 if isinstance(problem.loss, KinkedLoss) else residuals.mean()
+        pool = (residuals - middle) * np.sqrt(count / dof)
         return lambda random: predictions + scale * random.choice(pool, count)
     spread = np.sqrt(residuals @ residuals / dof) if rows.sigma is None else 1.0
     return lambda random: predictions + scale * spread * random.standard_normal(count)

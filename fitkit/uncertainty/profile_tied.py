@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import array, jax, jnp, kernel
 from fitkit.batched import Lanes, solve
@@ -24,7 +24,8 @@ from fitkit.problem import Problem
 from fitkit.types import Theta
 from fitkit.uncertainty.covariance import values_jacobian
 from fitkit.uncertainty.deviance import Deviance
-from fitkit.uncertainty.profile import FARTHEST, LOWER, foretold_covariance
+from fitkit.uncertainty.profile import LOWER, foretold_covariance
+from fitkit.uncertainty.pulled_side import PulledSide
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
 
 STIFFNESS = 10.0
 """The standard error of g over the width of the pull."""
-CLOSE = 1e-5
-"""Relative distance of tau from its bound within which interpolation finds the crossing to rounding."""
-CLOSE_LATER = 1e-3
-"""The same once many refits have come near: their scatter about what they aim at is then what is left."""
-MANY = 10
 MOST_ROUNDS = 40
 
 
@@ -69,74 +65,6 @@ class TiedProfiles:
     """Parameters whose crossing was not found."""
     lowest: float | None
     """A lower minimum that a refit found, where one did: then there are no intervals."""
-
-
-@final
-@dataclass
-class _Side:
-    """The search for a crossing on one side of one tied parameter; distances are those of g from its value."""
-
-    name: str
-    sign: int
-    width: float
-    """The standard error of g."""
-    next: float
-    """The distance wanted."""
-    lag: float
-    """How much further the aim is."""
-    theta: Vector
-    points: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
-    """Distances and taus."""
-    ending: Literal["crossed", "cut", "endless", "unsure"] | None = None
-    end: float = 0.0
-
-    def look(self, distance: float, tau: float, bound: float) -> None:
-        """Take in a refit, and settle where to look next."""
-        aim = self.next + self.lag
-        finite = math.isfinite(tau) and math.isfinite(distance)
-        self.points.append((distance, tau) if finite else (self.next, math.inf))
-        taken = len(self.points)
-        near = CLOSE if taken < MANY else CLOSE_LATER
-        if finite and abs(tau - bound) <= near * bound and taken > 2:
-            self.ending, self.end = "crossed", _interpolated(self.points, bound)
-            return
-        inside = max((p for p in self.points if p[1] < bound), key=lambda p: p[0])
-        outside = min((p for p in self.points if p[1] >= bound and p[0] > inside[0]), default=None, key=lambda p: p[0])
-        if finite and tau < bound and distance < aim / 2:
-            self.ending = "cut"
-        elif outside is None and inside[0] > FARTHEST * self.width * bound:
-            self.ending = "endless"
-        elif outside is not None and outside[0] - inside[0] <= 1e-10 * outside[0]:
-            self.ending, self.end = "crossed", inside[0]  # the objective jumps, as at the edge of where it is finite
-        else:
-            before = self.next
-            self.next = _wanted(inside, outside, bound, slow=taken % 5 == 0)
-            self.lag = self.lag * self.next / before if not finite else (aim - distance) * self.next / distance
-
-
-def _wanted(inside: tuple[float, float], outside: tuple[float, float] | None, bound: float, *, slow: bool) -> float:
-    """Return the distance to look at: further out, by a secant, or in the middle where secants would not do."""
-    low, below = inside
-    if outside is None:
-        return low * min(4.0, max(1.05, 1.01 * bound / below)) if below > 0 else 4 * low
-    high, above = outside
-    if slow or not above <= 4 * bound:
-        return (low + high) / 2
-    return low + (high - low) * (bound - below) / (above - below)
-
-
-def _interpolated(points: list[tuple[float, float]], bound: float) -> float:
-    """Return the distance at which tau is at its bound, by the parabola through the three points that are nearest in tau."""
-    chosen: list[tuple[float, float]] = []
-    for point in sorted((p for p in points if math.isfinite(p[1])), key=lambda p: abs(p[1] - bound)):
-        if all(abs(point[1] - other[1]) > 1e-9 * bound for other in chosen):
-            chosen.append(point)
-    chosen = chosen[:3]
-    total = 0.0
-    for distance, tau in chosen:
-        others = [other for _, other in chosen if other != tau]
-        total += distance * math.prod((bound - other) / (tau - other) for other in others)
-    return total
 
 
 def profile_tied(
@@ -192,7 +120,7 @@ def profile_tied(
 
 def _sides(
     problem: Problem, theta: Vector, evidence: Evidence, deviance: Deviance, bound: float, determined: tuple[int, ...]
-) -> list[_Side]:
+) -> list[PulledSide]:
     """Return both sides of each tied parameter that has a standard error, and where its first refit begins."""
     import numpy as np
 
@@ -211,11 +139,13 @@ def _sides(
         for sign in (-1, 1):
             first = bound * width
             start = theta + sign * first * along / width**2
-            sides.append(_Side(name=name, sign=sign, width=width, next=first, lag=first / STIFFNESS**2, theta=start))
+            sides.append(
+                PulledSide(name=name, sign=sign, width=width, next=first, lag=first / STIFFNESS**2, theta=start)
+            )
     return sides
 
 
-def _pulls(problem: Problem, deviance: Deviance, sides: list[_Side], aims: list[float]) -> dict[str, Prior]:
+def _pulls(problem: Problem, deviance: Deviance, sides: list[PulledSide], aims: list[float]) -> dict[str, Prior]:
     """Return the priors of every lane: the problem's own, and the pull of one tied parameter, as one where both meet."""
     import numpy as np
 
@@ -240,7 +170,7 @@ def _pulls(problem: Problem, deviance: Deviance, sides: list[_Side], aims: list[
     return found
 
 
-def _told(sides: list[_Side], center: Vector, position: dict[str, int], lowest: float | None) -> TiedProfiles:
+def _told(sides: list[PulledSide], center: Vector, position: dict[str, int], lowest: float | None) -> TiedProfiles:
     ends: dict[str, dict[int, float]] = {side.name: {} for side in sides}
     for side in sides:
         if side.ending == "crossed":
