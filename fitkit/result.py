@@ -56,6 +56,8 @@ class FittedParameter:
     flags: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None
     """Of an array."""
+    standardized: float | None = None
+    """The value for standardized inputs, where the model standardizes."""
 
 
 @final
@@ -198,6 +200,9 @@ class Result:
     parameters: dict[str, FittedParameter] = field(default_factory=dict)
     loss: LossSummary | None = None
     fit: FitSummary | None = None
+    classes: tuple[str, ...] | None = None
+    """Of the target, sorted, where it has any."""
+    metrics: dict[str, dict[str, Any]] = field(default_factory=lambda: {"train": {}, "validation": {}})
     evidence: EvidenceSummary | None = None
     uncertainty: UncertaintySummary | None = None
     multistart: MultistartSummary | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 import fitkit.losses as folder
 from fitkit.backend import jax, jnp
@@ -21,6 +21,7 @@ from fitkit.expressions import parse
 from fitkit.losses import LOSSES, DistanceLoss, Fitted, KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
+from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.losses.expression import FormulaCost
 from fitkit.losses.gaussian_nll import GaussianLikelihood
 from fitkit.losses.huber import Huber
@@ -56,7 +57,14 @@ def settings(cls: type[Loss]) -> tuple[Loss, ...]:
     return GIVEN[cls] if cls in GIVEN else (cls(),)
 
 
-ALL = [pytest.param(loss, id=f"{loss.kind}-{index}") for cls in LOSSES for index, loss in enumerate(settings(cls))]
+OF_CLASSES = {CrossEntropy}
+"""Losses whose predictions are a number for each class; they have laws of their own."""
+ALL = [
+    pytest.param(loss, id=f"{loss.kind}-{index}")
+    for cls in LOSSES
+    if cls not in OF_CLASSES
+    for index, loss in enumerate(settings(cls))
+]
 DISTANCES = [p for p in ALL if isinstance(p.values[0], DistanceLoss)]
 PROMISED = MeanSquaredError | MeanAbsoluteError | Quantile | Huber | SoftL1 | Poisson | BinaryCrossEntropy | FormulaCost
 CONVEX = [p for p in ALL if isinstance(p.values[0], PROMISED)]
@@ -103,8 +111,27 @@ def test_every_loss_in_the_folder_is_listed() -> None:
 
 
 def test_every_listed_loss_is_held_to_the_laws() -> None:
-    assert {type(p.values[0]) for p in ALL} == set(LOSSES)
+    assert {type(p.values[0]) for p in ALL} | OF_CLASSES == set(LOSSES)
     assert set(GIVEN) <= set(LOSSES)
+
+
+def test_cross_entropy_is_the_log_of_a_softmax_and_sees_no_other_row() -> None:
+    random = np.random.default_rng(5)
+    logits, target = 300 * random.normal(size=(50, 4)), random.integers(0, 4, 50)
+    loss = CrossEntropy().with_classes(("a", "b", "c", "d"))
+    assert loss.width == (4,)
+
+    def costs(at: Any) -> Any:
+        rows = Fitted(prediction=at, target=jnp.asarray(target, float), sigma=None, values={}, inputs={})
+        return loss.cost(rows)
+
+    expected = special.logsumexp(logits, axis=1) - logits[np.arange(50), target]
+    np.testing.assert_allclose(costs(jnp.asarray(logits)), expected, rtol=1e-12, atol=1e-12)
+    gradient = jax.jacobian(costs)(jnp.asarray(logits))
+    wanted = special.softmax(logits, axis=1) - np.eye(4)[target]
+    np.testing.assert_allclose(gradient[np.arange(50), np.arange(50)], wanted, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(gradient).sum(axis=1), wanted, atol=1e-12)
+    np.testing.assert_allclose(loss.mean(jnp.asarray(logits)), special.softmax(logits, axis=1), atol=1e-12)
 
 
 def test_kinds_are_distinct() -> None:

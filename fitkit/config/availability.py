@@ -34,21 +34,16 @@ def _without(node: Mapping, later: frozenset[str], problems: list[Diagnostic]) -
 
 
 def _kind(section: str, node: Node, problems: list[Diagnostic]) -> Node:
-    """Refuse a kind that is still to come, and `inputs: "*"`; what is left of the section cannot be judged."""
+    """Refuse a kind that is still to come; what is left of the section cannot be judged."""
     if not isinstance(node, Mapping) or section not in LATER_KINDS:
         return node
     kind = node.entries.get("kind")
     if kind is not None and isinstance(kind.node, Scalar) and kind.node.value in LATER_KINDS[section]:
         problems.append(_refusal(kind.node.place, f"{section} `{kind.node.value}`"))
         return Broken(node.place)
-    inputs = node.entries.get("inputs")
-    if section == "model" and inputs is not None and isinstance(inputs.node, Scalar) and inputs.node.value == "*":
-        problems.append(_refusal(inputs.node.place, '`inputs: "*"`', "list the columns: `inputs: [x, z]`"))
-        broken = Entry(inputs.place, Broken(inputs.node.place))
-        return Mapping(node.place, {**node.entries, "inputs": broken})
     return node
 
 
-def _refusal(place: Place, what: str, help_line: str | None = None) -> Diagnostic:
-    way_out = help_line or "it belongs to the config language, and comes with a later version"
+def _refusal(place: Place, what: str) -> Diagnostic:
+    way_out = "it belongs to the config language, and comes with a later version"
     return place.diagnostic("E110", f"{what} is not available yet", way_out)

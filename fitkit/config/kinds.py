@@ -42,14 +42,13 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 
 LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"mlp", "matrix_factorization"}),
-    "loss": frozenset({"cross_entropy"}),
+    "loss": frozenset(),
     "optimizer": frozenset({"adamw", "rmsprop", "adagrad", "lion"}),
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"expect", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
-    "model": frozenset({"standardize", "categorical"}),
     "parameters": frozenset({"shared"}),
     "optimizer": frozenset({"schedule", "clip"}),
 }

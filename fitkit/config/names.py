@@ -28,6 +28,8 @@ class Roles:
     """Parameters that the objective depends on, directly or through ties, in the order of every table."""
     unused: tuple[str, ...]
     """Free parameters that it does not depend on."""
+    model_inputs: tuple[str, ...] = ()
+    """Columns that the model is given where it asks for all, in the table's order; else empty."""
     claimed: tuple[str, ...] = ()
     """Columns that only claimed derivatives use; `train` does not read them."""
 
@@ -90,12 +92,14 @@ def _roles(search: _Search, names: tuple[str, ...]) -> Roles:
             new = (parameter.equals.names & set(names)) - used
             used |= new
             waiting += new
+    model = search.source.config.model
     order = search.columns if search.columns is not None else sorted(search.inputs | search.others)
     return Roles(
         inputs=tuple(name for name in order if name in search.inputs),
         table_columns=tuple(name for name in order if name in search.inputs | search.others),
         parameters=tuple(name for name in names if name in used),
         unused=tuple(name for name, p in parameters.items() if name not in used and not p.fixed and p.equals is None),
+        model_inputs=_all_inputs(search, model) if model is not None and model.all_inputs else (),
         claimed=tuple(name for name in search.columns or sorted(search.claimed) if name in search.claimed),
     )
 
@@ -134,12 +138,25 @@ def _model(search: _Search, model: Model) -> None:
         _own_input(search, model.formula, path)
         _formula(search, model.formula.prediction, path)
         return
+    for name in _all_inputs(search, model) if model.all_inputs else ():
+        search.inputs.add(name)
     for index, name in enumerate(model.inputs_used or ()):
         key: Path = ("model", "inputs", index) if search.source.tree.given("model", "inputs") else ("model", "input")
         _column(search, name, key, ", which the model's inputs name", search.inputs)
     if model.target_used is not None:
         _column(search, model.target_used, ("model", "target"), ", which the model's `target` names", search.others)
-    search.used |= set(model.parameter_names or search.source.config.parameters)
+    # Coded inputs have parameters that only the table tells; what is none of these is refused once it is read.
+    search.used |= set(model.parameter_names or ()) | set(search.source.config.parameters)
+
+
+def _all_inputs(search: _Search, model: Model) -> tuple[str, ...]:
+    """Return every column but those that have another part to play."""
+    data = search.source.config.data
+    taken = (
+        {model.target_used, *(name for name in (data.sigma, data.weights) if isinstance(name, str))} if data else set()
+    )
+    taken |= set(getattr(data, "group_by", None) or ())
+    return tuple(name for name in search.columns or () if name not in taken)
 
 
 def _loss(search: _Search) -> None:

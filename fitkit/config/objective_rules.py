@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from fitkit.config.scalars import described
 from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
-from fitkit.errors import Diagnostic
+from fitkit.errors import Diagnostic, did_you_mean
 from fitkit.losses import KinkedLoss, Loss, ResidualLoss
 from fitkit.losses.expression import FormulaCost
 from fitkit.models import LinearModel, Model
@@ -84,6 +85,12 @@ def _model(sections: Sections) -> Iterator[Diagnostic]:
         return
     named: Any = model  # every model but a formula has a `target`
     several = tree.given("model", "inputs")
+    if model.all_inputs:
+        if getattr(model, "inputs", "*") != "*":
+            message = f"`inputs` must be a list, or `*` for all columns, not {described(getattr(model, 'inputs', ''))}"
+            yield tree.diagnostic(("model", "inputs"), "E108", message, "write `inputs: [x, z]`", value=True)
+        return
+    yield from _categorical(model, sections)
     if not model.inputs_used:
         message = "`inputs` is empty"
         yield tree.diagnostic(("model", "inputs"), "E105", message, "name the input columns: `inputs: [x]`")
@@ -98,6 +105,15 @@ def _model(sections: Sections) -> Iterator[Diagnostic]:
             message = f"`{name}` is the name of the constant term"
             way_out = "rename the column by `data.columns`, or write `intercept: false`"
             yield tree.diagnostic(path, "E113", message, way_out, value=True)
+
+
+def _categorical(model: Model, sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse to code what is no input."""
+    for index, name in enumerate(getattr(model, "categorical", ())):
+        if name not in (model.inputs_used or ()):
+            message = f"`{name}` is categorical, and none of the inputs"
+            way_out = did_you_mean(name, model.inputs_used or ()) or "add it to `inputs`"
+            yield sections.tree.diagnostic(("model", "categorical", index), "E111", message, way_out, value=True)
 
 
 def _sigma(sections: Sections) -> Iterator[Diagnostic]:

@@ -37,7 +37,13 @@ def parameter_rules(sections: Sections) -> Iterator[Diagnostic]:
 def _own_names(sections: Sections) -> tuple[str, ...] | None:
     """Return the parameters that the model defines by itself, None where the config names them or nobody knows."""
     model = sections.get("model")
-    return model.parameter_names if isinstance(model, Model) else None
+    return model.parameter_names if isinstance(model, Model) and not model.all_inputs else None
+
+
+def _names_itself(sections: Sections) -> bool:
+    """Return whether the model defines its parameters, though only the table may tell which."""
+    model = sections.get("model")
+    return isinstance(model, Model) and model.all_inputs
 
 
 def _range(name: str, parameter: Parameter, sections: Sections) -> Iterator[Diagnostic]:
@@ -76,7 +82,7 @@ def _start(name: str, parameter: Parameter, sections: Sections, own: tuple[str, 
     elif parameter.scale == "log" and own is not None and (parameter.min is None or parameter.min <= 0):
         message = f"`{name}` needs a `start` above 0: it would begin at 0, which has no logarithm"
         yield sections.tree.diagnostic((*path, "scale"), "E112", message)
-    elif own is None and "model" not in sections.failed:
+    elif own is None and "model" not in sections.failed and not _names_itself(sections):
         yield sections.tree.diagnostic(
             path, "E112", f"`{name}` needs a `start`", f"write `{name}: 1`, or a better guess"
         )
@@ -136,6 +142,8 @@ def _known(sections: Sections, own: tuple[str, ...]) -> Iterator[Diagnostic]:
         if parameter.equals is not None:
             used |= parameter.equals.names
     for name, parameter in sections.parameters.items():
+        if "=" in name or "[" in name:
+            continue  # of a coded input or a class, which only the table tells
         if name not in used and parameter.equals is None and loss is not None:
             message = f"the model has no parameter `{name}`"
             way_out = did_you_mean(name, own) or one_of(own[:20])

@@ -17,7 +17,7 @@ from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree
 from fitkit.errors import Diagnostic
 from fitkit.expressions import Expression, ExpressionError, check_name, parse
 from fitkit.parameters import Parameter
-from fitkit.yaml_text import Mapping, plain
+from fitkit.yaml_text import Mapping, Scalar, plain
 
 _SECTIONS: Final = tuple(name for name in Config.__dataclass_fields__ if name != "kind")
 _MOST_DEFINITIONS: Final = 1_000
@@ -102,7 +102,7 @@ def _named(section: str, sections: Sections) -> Iterable[str]:
     for name in node.entries:
         if name == "<<" and tree.broken((section, name)):
             continue
-        reason = check_name(name)
+        reason = None if section == "parameters" and _names_itself(tree) else check_name(name)
         if reason is None or tree.given(section, name):
             names.append(name)
         if reason is not None:
@@ -111,6 +111,12 @@ def _named(section: str, sections: Sections) -> Iterable[str]:
             way_out = QUOTE_COMMAS if ")" in name else None
             sections.problems.append(tree.diagnostic((section, name), "E113", message, way_out))
     return names
+
+
+def _names_itself(tree: Tree) -> bool:
+    """Return whether parameters are called after columns and levels, which may have any name."""
+    kind = tree.node(("model", "kind")) if tree.given("model") else None
+    return isinstance(kind, Scalar) and kind.value in {"linear", "mlp", "matrix_factorization"}
 
 
 def _read_definitions(sections: Sections) -> None:

@@ -30,6 +30,7 @@ TAGS: Final[Mapping[Any, str]] = {
     float: "a number",
     int: "a whole number",
     list: "a list",
+    tuple: "a list",
     dict: "a map",
 }
 """What the alternatives of a union are called."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fitkit.losses.base import DistanceLoss, Fitted, KinkedLoss, Loss, ResidualLoss, TargetRule
 from fitkit.losses.binary_cross_entropy import BinaryCrossEntropy
 from fitkit.losses.cauchy import Cauchy
+from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.losses.expression import FormulaCost
 from fitkit.losses.gaussian_nll import GaussianLikelihood
 from fitkit.losses.huber import Huber
@@ -24,6 +25,7 @@ LOSSES: tuple[type[Loss], ...] = (
     Cauchy,
     Poisson,
     BinaryCrossEntropy,
+    CrossEntropy,
     GaussianLikelihood,
     FormulaResidual,
     FormulaCost,

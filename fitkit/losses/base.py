@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -48,6 +49,11 @@ class Loss(Component):
     canonical: ClassVar[bool] = False
     """Whether observed and expected information agree for a linear predictor."""
     target_rule: ClassVar[TargetRule | None] = None
+    classifies: ClassVar[bool] = False
+    """Whether the target may be a class, which is then coded by its place among the `classes`."""
+
+    classes: tuple[str, ...] = ()
+    """The classes of the target, sorted, once they are known."""
     scatter: ClassVar[Literal["known", "by_sigma", "unknown"]] = "unknown"
     """Whether `variance` says how new targets scatter: always, where the data give sigma, or never."""
 
@@ -61,6 +67,12 @@ class Loss(Component):
         """The key and the formula that the loss evaluates row by row, if it has one."""
         return None
 
+    def with_classes(self, classes: tuple[str, ...]) -> Loss:
+        """Return the loss of these classes."""
+        found = copy(self)
+        object.__setattr__(found, "classes", classes)  # frozen for users; this is construction
+        return found
+
     @property
     def width(self) -> tuple[int, ...]:
         """The shape of one row's prediction: () for a number, (classes,) where each class has one."""
@@ -70,7 +82,7 @@ class Loss(Component):
     def cost(self, fitted: Fitted) -> Rows:
         """Return the cost of each row, shape (rows,)."""
 
-    def mean(self, prediction: Rows) -> Rows:
+    def mean(self, prediction: Outputs) -> Outputs:
         """Return what the model predicts on the scale of the target, shape (rows,): the inverse of the link."""
         return prediction
 

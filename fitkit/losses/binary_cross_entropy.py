@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
 from fitkit.backend import jax, jnp
@@ -18,6 +18,9 @@ class BinaryCrossEntropy(Loss):
     kind: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     link: Literal["logit", "identity"] = "logit"
     """What the model predicts: the logit of the probability (logit) or the probability itself (identity)."""
+    classes: tuple[str, ...] = field(default=(), init=False)
+    """The two, sorted: a probability is that of the second."""
+    classifies: ClassVar[bool] = True
     likelihood: ClassVar[bool] = True
     canonical: ClassVar[bool] = True
     target_rule: ClassVar[TargetRule | None] = TargetRule(minimum=0, maximum=1, words="0, 1, or a share between them")

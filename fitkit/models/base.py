@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fitkit.component import Component
+from fitkit.models.outlook import Outlook
 from fitkit.parameters import in_a_row
+from fitkit.readers import Table
 from fitkit.types import Inputs, Outputs, Rows, Scalar, Values
 
 
@@ -36,6 +38,11 @@ class Model(Component):
         """The columns read for predictions, or None where only the table tells columns from parameters (a formula)."""
 
     @property
+    def all_inputs(self) -> bool:
+        """Whether the inputs are all columns without another part to play."""
+        return False
+
+    @property
     @abstractmethod
     def target_used(self) -> str | None:
         """The column that is predicted, or None where the target is an expression of columns (a formula)."""
@@ -48,6 +55,40 @@ class Model(Component):
     @property
     def penalized(self) -> frozenset[str] | None:
         """Parameters that regularization acts on, weights but not intercepts; None for all that are free."""
+        return None
+
+    @property
+    def inner_shapes(self) -> dict[str, tuple[int, ...]] | None:
+        """The shapes of the parameters that are searched, where they are others than those of `parameter_names`."""
+        return None
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Parameters that the table leaves nothing to do for, and that are held at zero."""
+        return ()
+
+    def inner_start(self, outer: dict[str, float]) -> dict[str, Any]:
+        """Return where the numbers that are searched begin, from starts as they are reported."""
+        return dict(outer)
+
+    def with_inputs(self, names: tuple[str, ...]) -> Model:
+        """Return the model of these inputs, where it asks for all columns."""
+        del names
+        return self
+
+    def prepared(self, table: Table, outlook: Outlook) -> Model:
+        """Return the model with what it needs to know of the table."""
+        del table, outlook
+        return self
+
+    def design(self, table: Table) -> tuple[tuple[str, ...], Any] | None:
+        """Return the names and numbers of what is weighed, shape (rows, features), where inputs are coded."""
+        del table
+        return None
+
+    def standardized(self, values: Values) -> Rows | None:
+        """Return the parameters for standardized inputs, in the order of `parameter_names`; None where those are not."""
+        del values
         return None
 
     @property

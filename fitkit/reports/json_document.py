@@ -31,7 +31,8 @@ def document(result: Result) -> dict[str, Any]:
         "parameters": {name: asdict(parameter) for name, parameter in result.parameters.items()},
         "loss": None if result.loss is None else asdict(result.loss),
         "fit": None if result.fit is None else asdict(result.fit),
-        "metrics": {"train": {}, "validation": {}},
+        "classes": None if result.classes is None else list(result.classes),
+        "metrics": result.metrics,
         "groups": None,
         "evidence": None if result.evidence is None else asdict(result.evidence),
         "uncertainty": None

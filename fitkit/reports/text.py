@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.reports.constraints import constraint_table
 from fitkit.reports.correlation import correlation_lines
+from fitkit.reports.metrics import metric_facts
 from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
 from fitkit.result import Result, Status
@@ -63,7 +64,14 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
         console.print()
         console.print(constraint_table(result.constraints, style.width))
     console.print()
-    facts = [*_loss(result, style), *_fit(result, style), *_digits(result), *_errors(result, style), *_time(result)]
+    facts = [
+        *_loss(result, style),
+        *_fit(result, style),
+        *metric_facts(result),
+        *_digits(result),
+        *_errors(result, style),
+        *_time(result),
+    ]
     console.print(_facts(facts))
     if result.multistart is not None and len(result.multistart.minima) > 1:
         console.print()

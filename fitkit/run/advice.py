@@ -26,11 +26,14 @@ UNLIKELY = 3e-5
 
 def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary) -> list[str]:
     """Return a sentence for each thing that a careful colleague would mention."""
+    model = assembled.problem.model
+    idle = frozenset() if model is None else frozenset(model.unused)
     found = [
         f"parameter `{name}` is used by nothing and was held at its start"
         for name in assembled.parameters
-        if name in assembled.unused
+        if name in assembled.unused and name not in idle
     ]
+    found += _classes_and_columns(assembled, idle)
     if assembled.table is not None and assembled.table.dropped:
         found.append(f"{_rows(assembled.table.dropped, 'was', 'were')} left out for a missing entry")
     if assembled.table is not None and fit.rows is not None and (weightless := len(assembled.table) - fit.rows):
@@ -61,6 +64,20 @@ def _contradicted(reduced: float) -> str:
             "sigma is too small, or the model is wrong"
         )
     return f"the residuals are smaller than sigma says: reduced chi-square {reduced:.3g}; sigma is too large"
+
+
+def _classes_and_columns(assembled: Assembled, idle: frozenset[str]) -> list[str]:
+    """Return which inputs are constant, and which classes have one row only."""
+    import numpy as np
+
+    found = [f"`{name}` is constant: it tells nothing, and has weight 0" for name in sorted(idle)]
+    problem = assembled.problem
+    if problem.rows is not None and problem.loss is not None and problem.loss.classes:
+        counts = np.bincount(np.asarray(problem.rows.target).astype(int), minlength=len(problem.loss.classes))
+        for level, count in zip(problem.loss.classes, counts.tolist(), strict=True):
+            if count <= 1:
+                found.append(f"class `{level}` has {'one row' if count else 'no row'}: what is said of it is a guess")
+    return found
 
 
 def _rows(count: int, one: str, several: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, final
+from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from fitkit.config import Config, ConfigSource, Roles, check_names, table_of
 from fitkit.errors import ConfigError, DataError, Diagnostic
@@ -14,9 +14,11 @@ from fitkit.parameters import Parameter
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
 from fitkit.run.numbers import counted
+from fitkit.run.outlook import known_parameters, outlook_of
 from fitkit.run.python_trial import try_python
-from fitkit.run.rows import read_rows
-from fitkit.run.starts import Parts, parameter_parts, with_defaults
+from fitkit.run.rows import counted_rows, read_rows, weights_of
+from fitkit.run.starts import Parts, inner_parts, parameter_parts, with_defaults
+from fitkit.run.targets import read_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +41,10 @@ class Assembled:
     table: Table | None
     target: str | None
     """The left side, as written."""
+    inputs: tuple[str, ...] = ()
+    """Columns that predictions are made from."""
+    counts: Any = None
+    """Which rows of the table are those of the problem."""
 
 
 def assemble(
@@ -74,10 +80,12 @@ def assemble(
         ))  # fmt: skip
     model = _loaded(source, config.model, allow_python=allow_python)
     table, roles = _read(source, stdin, claimed=for_check)
+    target_numbers, loss = read_target(model, _linked(config.loss, model), table)
+    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, table, loss))
+    known_parameters(source, model)
     parameters = with_defaults(config, model)
-    parts = parameter_parts(parameters, roles.unused, config.seed, dtype)
-    loss = _linked(config.loss, model)
-    rows, total = read_rows(config, table, roles, model, loss, dtype)
+    parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
+    rows, total = read_rows(config, table, model, loss, target_numbers, dtype)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
         **parts.fields,
@@ -89,9 +97,17 @@ def assemble(
         constraints=config.constraints,
     )
     target = model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
-    assembled = _registered(Assembled(
-        problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=table, target=target
-    ))  # fmt: skip
+    assembled = Assembled(
+        problem=problem,
+        start=parts.start,
+        parameters=parameters,
+        unused=frozenset({*roles.unused, *model.unused}),
+        table=table,
+        target=target,
+        inputs=roles.inputs,
+        counts=counted_rows(weights_of(config, table)),
+    )
+    register_pytrees()
     try_python(source, problem, parts.start, derivatives=not for_check)
     return assembled
 

@@ -10,6 +10,7 @@ from fitkit.evidence import assess
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
+from fitkit.problem import Problem
 from fitkit.result import (
     ConstraintSummary,
     EvidenceSummary,
@@ -24,6 +25,7 @@ from fitkit.run.constraint_table import constraint_table
 from fitkit.run.error_bars import error_bars
 from fitkit.run.explain import explain
 from fitkit.run.goodness import chi_square_of_priors, goodness, predictions_at
+from fitkit.run.metrics import metrics_of
 from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
 from fitkit.run.row_bands import row_bands
@@ -56,6 +58,8 @@ class Conclusion:
     constraints: tuple[ConstraintSummary, ...]
     warnings: tuple[str, ...]
     predictions: Vector | None
+    metrics: dict[str, Any]
+    """On the rows of the fit."""
     bands: Bands | None
     """Of the rows, where they were asked for."""
 
@@ -112,5 +116,15 @@ def conclude(
         constraints=constraint_table(problem, evidence),
         warnings=tuple(warnings_of(assembled, fit, errors.summary)),
         predictions=predictions,
+        metrics={} if predictions is None else _metrics(problem, predictions),
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,
     )
+
+
+def _metrics(problem: Problem, predictions: Vector) -> dict[str, Any]:
+    import numpy as np
+
+    if problem.rows is None or problem.loss is None:
+        raise AssertionError("predictions come from rows")
+    target, weight = (np.asarray(column, np.float64) for column in (problem.rows.target, problem.rows.weight))
+    return metrics_of(problem.loss, target, predictions, weight)

@@ -11,7 +11,7 @@ from fitkit.result import FittedParameter, Status
 from fitkit.run.assemble import Assembled
 from fitkit.run.error_bars import ErrorBars
 from fitkit.run.numbers import number
-from fitkit.run.told import reported_share, values_by_name
+from fitkit.run.told import reported_share, standardized_by_name, values_by_name
 from fitkit.run.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def parameter_table(
     values, starts = values_by_name(assembled.problem, search.theta), values_by_name(assembled.problem, assembled.start)
     held = _held(assembled.problem, evidence)
     unidentified = {name.partition("[")[0] if name not in values else name for name in errors.unidentified}
+    standardized = standardized_by_name(assembled.problem, search.theta)
     table = {}
     for name, parameter in assembled.parameters.items():
         conditions: tuple[tuple[Literal["at_bound", "not_identified", "fixed", "tied", "unused"], bool], ...] = (
@@ -78,6 +79,7 @@ def parameter_table(
             digits=0.0 if name in unidentified and converged else digits.get(name),
             flags=tuple(flag for flag, holds in conditions if holds),
             shape=parameter.shape,
+            standardized=standardized.get(name),
         )
     return table
 

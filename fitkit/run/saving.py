@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from fitkit.config import ConfigSource, resolved
 from fitkit.minimize import Search
@@ -14,11 +12,7 @@ from fitkit.result import Result
 from fitkit.run.assemble import Assembled
 from fitkit.run.conclude import Conclusion
 from fitkit.run.folder import RESULT, RunFolder
-from fitkit.uncertainty.bands import Bands
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from fitkit.run.prediction_table import as_csv, cell, prediction_table, written
 
 
 def save(
@@ -35,10 +29,11 @@ def save(
         FileSystemFault: the disk refuses.
     """
     folder.write("config.yaml", _text(resolved(source, folder.path)))
-    history = ((row.step, *map(_cell, row[1:])) for row in search.history)
-    folder.write("history.csv", _text(_csv(("step", "loss", "optimality", "change"), history)))
+    history = ((row.step, *map(cell, row[1:])) for row in search.history)
+    folder.write("history.csv", _text(written(("step", "loss", "optimality", "change"), history)))
     if conclusion.predictions is not None:
-        folder.write("predictions.csv", _text(_predictions(assembled, conclusion.predictions, conclusion.bands)))
+        columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
+        folder.write("predictions.csv", _text(as_csv(columns)))
     folder.write("parameters.npz", lambda stream: _arrays(stream, conclusion.values))
     folder.write(RESULT, _text(render(result) + "\n"))
     folder.publish()
@@ -46,40 +41,6 @@ def save(
 
 def _text(text: str) -> Callable[[BinaryIO], object]:
     return lambda stream: stream.write(text.encode(errors="backslashreplace"))
-
-
-def _cell(value: float) -> str:
-    """Return the shortest text that reads back as the same number; empty where it is not known."""
-    return "" if value != value else repr(float(value))
-
-
-def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _predictions(assembled: Assembled, predictions: NDArray[np.float64], bands: Bands | None) -> str:
-    """Return inputs, target, prediction, residual and the ends of the bands that there are, row by row."""
-    import numpy as np
-
-    rows = assembled.problem.rows
-    if rows is None:
-        raise AssertionError("predictions come from rows")
-    names = [key for key in rows.inputs if isinstance(key, str)]
-    target = np.asarray(rows.target, np.float64)
-    columns = [
-        *(np.asarray(rows.inputs[name], np.float64) for name in names),
-        target,
-        predictions,
-        target - predictions,
-    ]
-    ends = {} if bands is None else bands.ends
-    columns += ends.values()
-    header = (*names, (assembled.target or "target").strip(), "prediction", "residual", *ends)
-    return _csv(header, (tuple(map(_cell, row)) for row in np.column_stack(columns).tolist()))
 
 
 def _arrays(stream: BinaryIO, values: Mapping[str, Any]) -> None:

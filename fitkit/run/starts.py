@@ -83,6 +83,22 @@ def parameter_parts(parameters: Mapping[str, Parameter], unused: tuple[str, ...]
     return Parts(fields=fields, start=start)
 
 
+def inner_parts(
+    model: Model, parameters: Mapping[str, Parameter], unused: tuple[str, ...], seed: int, dtype: str
+) -> Parts:
+    """Return layout, bounds and start of the numbers that are searched, where the model computes its parameters from them."""
+    if not model.reports_otherwise:
+        return parameter_parts(parameters, (*unused, *model.unused), seed, dtype)
+    outer = {name: float(starting(name, parameters[name], seed)) for name in model.parameter_names or ()}
+    shapes, begun = model.inner_shapes or {}, model.inner_start(outer)
+    inner = {name: Parameter(start=0.0, shape=shapes.get(name)) for name in begun}
+    parts = parameter_parts(inner, model.unused, seed, dtype)
+    import numpy as np
+
+    start = np.concatenate([*(np.ravel(begun[name]) for name in parts.fields["layout"].free), np.zeros(0)])
+    return Parts(fields=parts.fields, start=start)
+
+
 def starting(name: str, parameter: Parameter, seed: int) -> Any:
     """Return where a parameter starts, of its shape: drawn by the seed and its name, whatever others there are."""
     import numpy as np

@@ -45,6 +45,21 @@ def _entry(numbers: Vector) -> Any:
     return numbers if numbers.ndim else float(numbers)
 
 
+@kernel()
+def _standardized(problem: Problem, theta: Theta) -> Rows | None:
+    return None if problem.model is None else problem.model.standardized(problem.values(theta))
+
+
+def standardized_by_name(problem: Problem, theta: Vector) -> dict[str, float]:
+    """Return the parameters for standardized inputs by name; nothing where the model does not standardize."""
+    import numpy as np
+
+    if problem.model is None or getattr(problem.model, "center", None) is None:
+        return {}
+    numbers = np.asarray(_standardized.light(problem, array(theta, problem.lower.dtype)), np.float64)
+    return dict(zip(problem.model.parameter_names or (), numbers.tolist(), strict=True))
+
+
 def names_of_directions(problem: Problem, theta: Vector, flat: Matrix) -> tuple[tuple[str, ...], ...]:
     """Return for each flat direction, shape (flat, free), the reported parameters that take part in it."""
     import numpy as np

@@ -117,6 +117,8 @@ def _fit(
         parameters=conclusion.parameters,
         loss=conclusion.loss,
         fit=conclusion.fit,
+        classes=None if assembled.problem.loss is None else assembled.problem.loss.classes or None,
+        metrics={"train": conclusion.metrics, "validation": {}},
         evidence=conclusion.evidence,
         uncertainty=conclusion.uncertainty,
         multistart=minima,

@@ -1,0 +1,25 @@
+"""What a model is told of a fit before it begins, beside the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a model is told of a fit before it begins, beside the table."""
+
+    weight: Vector
+    """Of each row, shape (rows,); zero where it has no part in the fit."""
+    classes: tuple[str, ...] | None
+    """Where each class has a prediction of its own."""
+    plain: bool
+    """Whether parameters must be searched as they are reported, because bounds, ties or priors are about them."""

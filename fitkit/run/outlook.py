@@ -1,0 +1,56 @@
+"""What a model is told of a fit before it begins, and which parameters it then has."""
+
+from __future__ import annotations
+
+from fitkit.config import Config, ConfigSource
+from fitkit.errors import ConfigError, did_you_mean, one_of
+from fitkit.losses import Loss
+from fitkit.losses.cross_entropy import CrossEntropy
+from fitkit.models import Model
+from fitkit.models.outlook import Outlook
+from fitkit.parameters import Parameter
+from fitkit.readers import Table
+from fitkit.run.rows import weights_of
+from fitkit.uncertainty import Profile
+
+
+def outlook_of(config: Config, table: Table, loss: Loss) -> Outlook:
+    """Return what a model is told of a fit before it begins."""
+    bound = any(_is_bound(parameter) for parameter in config.parameters.values())
+    return Outlook(
+        weight=weights_of(config, table),
+        classes=loss.classes if isinstance(loss, CrossEntropy) else None,
+        plain=bound or bool(config.constraints) or isinstance(config.uncertainty, Profile),
+    )
+
+
+def _is_bound(parameter: Parameter) -> bool:
+    """Return whether more is said of a parameter than where it starts."""
+    said = (parameter.min, parameter.max, parameter.equals, parameter.prior)
+    return parameter.fixed or parameter.scale != "linear" or any(entry is not None for entry in said)
+
+
+def known_parameters(source: ConfigSource, model: Model) -> None:
+    """Refuse parameters that the model turns out not to have, and more than a start for those of classes.
+
+    Raises:
+        ConfigError: with their places.
+    """
+    own = model.parameter_names
+    if own is None:
+        return
+    known, config = frozenset(own), source.config
+    used = set(config.loss.names).union(*(p.equals.names for p in config.parameters.values() if p.equals is not None))
+    told = []
+    for name, parameter in config.parameters.items():
+        if name in known:
+            if model.inner_shapes is not None and _is_bound(parameter):
+                message = f"`{name}` is one of several classes, whose weights sum to zero: only its `start` can be said"
+                told.append(source.diagnostic(("parameters", name), "E112", message, "remove the other keys"))
+        elif name not in used and parameter.equals is None:
+            way_out = did_you_mean(name, own[:200]) or one_of(own[:20])
+            told.append(
+                source.diagnostic(("parameters", name), "E120", f"the model has no parameter `{name}`", way_out)
+            )
+    if told:
+        raise ConfigError(*told)
