@@ -12,7 +12,7 @@ from gradient_functions import random_function, random_mutation
 from fitkit.backend import jax, jnp, lax
 from fitkit.gradient_check import Block, GradientReport, Settings, Subject, Verdict, check_function
 from fitkit.gradient_check.identifiability import blind_direction
-from fitkit.gradient_check.lines import tested_lines
+from fitkit.gradient_check.lines import judged_lines
 from fitkit.gradient_check.locate import factor_words
 from fitkit.gradient_check.noise import difference_noise
 from fitkit.gradient_check.places import find_places
@@ -30,7 +30,7 @@ def subject(function: Any, theta: list[float], gradient: Any = None, **more: Any
 
 def line_verdicts(session: Session, places: tuple[Place, ...]) -> set[Verdict]:
     plan = Plan(points=("start", "jitter"), directions=2, singles=1, rungs=session.rungs)
-    tested = tested_lines(session, places, plan, np.zeros(len(session.subject.theta), bool))
+    tested = judged_lines(session, places, plan, np.zeros(len(session.subject.theta), bool))
     return {line.judged.verdict for line in tested}
 
 

@@ -119,14 +119,14 @@ def _with_lines(
 ) -> GradientReport:
     import numpy as np
 
-    from fitkit.gradient_check.lines import tested_lines, unused_findings
+    from fitkit.gradient_check.lines import judged_lines, unused_findings
     from fitkit.gradient_check.rule_check import declared
     from fitkit.gradient_check.second_order import second_session
 
     held = np.zeros(len(session.subject.theta), bool)
     if stripped.stopped is not None:
         held = declared(session) & stripped.stopped
-    tested = tested_lines(session, places.found, plan, held)
+    tested = judged_lines(session, places.found, plan, held)
     report = _told(session, report, tested)
     report = report.joined(findings=unused_findings(tested))
     if session.settings.order == 1:
@@ -136,7 +136,7 @@ def _with_lines(
         return report.joined(notes=(f"second order was not tested: {second}",))
     again = [second.place(place.name, place.theta) for place in places.found]
     finite = tuple(place for place in again if np.all(np.isfinite(place.gradient)))
-    curved = tested_lines(second, finite, plan, held)
+    curved = judged_lines(second, finite, plan, held)
     renamed = [replace(t, direction=replace(t.direction, name=f"{t.direction.name}, second order")) for t in curved]
     return _told(second, report, renamed)
 

@@ -47,7 +47,7 @@ def single_places(subject: Subject) -> list[tuple[str, slice]]:
     return blocks if 1 < len(blocks) <= SWEEP_UP_TO else []
 
 
-def tested_lines(session: Session, places: tuple[Place, ...], plan: Plan, held: NDArray[np.bool_]) -> list[Tested]:
+def judged_lines(session: Session, places: tuple[Place, ...], plan: Plan, held: NDArray[np.bool_]) -> list[Tested]:
     """Return every line of the plan with its verdict; the entries of `held` do not move."""
     subject = session.subject
     wanted: list[tuple[Place, Direction, Vector]] = []
