@@ -1,6 +1,6 @@
 """The one module that hands out JAX: lazily, with 64-bit floats, on the device that was asked for.
 
-`from fitkit.backend import jax, jnp` costs nothing until an attribute is used, so components can be imported, validated
+`from fitkit.backend import jax, jnp, optax` costs nothing until an attribute is used, so components can be imported, validated
 and listed without JAX. `Kernel` compiles a function at its first call, in JAX's light or default pipeline.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from fitkit.errors import Diagnostic, EnvironmentFault
 
-__all__ = ["COMPILATIONS", "CompilationLog", "Kernel", "array", "jax", "jnp", "kernel", "lax", "select_device"]
+__all__ = ["COMPILATIONS", "CompilationLog", "Kernel", "array", "jax", "jnp", "kernel", "lax", "optax", "select_device"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,8 +39,10 @@ class _LazyModule:
 if TYPE_CHECKING:
     import jax
     import jax.numpy as jnp
+    import optax  # type: ignore[import-untyped]  # it has no types of its own
     from jax import lax
 else:
+    optax = _LazyModule("optax")
     jax = _LazyModule("jax")
     jnp = _LazyModule("jax.numpy")
     lax = _LazyModule("jax.lax")
@@ -99,21 +101,25 @@ class Kernel(Generic[P, R]):
     Args:
         function: pure, in jax.numpy, of pytrees.
         static: names of keyword-only arguments that are part of the structure; hashable.
+        donated: names of arguments whose memory the results may take: they are gone after the call.
     """
 
     function: Callable[P, R]
     static: tuple[str, ...] = field(default=())
+    donated: tuple[str, ...] = field(default=())
 
     @cached_property
     def light(self) -> Callable[P, R]:
         """The function, compiled quickly. On devices other than the CPU, as by `full`."""
         options = _LIGHT if jax.default_backend() == "cpu" else None
-        return jax.jit(self.function, static_argnames=self.static, compiler_options=options)
+        return jax.jit(
+            self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
+        )
 
     @cached_property
     def full(self) -> Callable[P, R]:
         """The function, compiled to run fast."""
-        return jax.jit(self.function, static_argnames=self.static)
+        return jax.jit(self.function, static_argnames=self.static, donate_argnames=self.donated)
 
     def for_work(self, work: int) -> Callable[P, R]:
         """Return the compiled function that suits `work`, in rows times parameters per call."""
@@ -124,11 +130,14 @@ class Kernel(Generic[P, R]):
         return self.for_work(work).trace(*args, **kwargs).jaxpr  # type: ignore[attr-defined]  # of what jax.jit returns
 
 
-def kernel(*static: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
-    """Decorate a function to become a `Kernel` whose keyword arguments named in `static` are part of its structure."""
+def kernel(*static: str, donated: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Decorate a function to become a `Kernel`: its keyword arguments named in `static` are part of its structure.
+
+    The memory of arguments named in `donated` may be taken by the results.
+    """
 
     def decorate(function: Callable[P, R]) -> Kernel[P, R]:
-        return Kernel(function, static)
+        return Kernel(function, static, donated)
 
     return decorate
 

@@ -183,19 +183,32 @@ CASES: dict[str, Case] = {
         digits=10,
     ),
 }
+
+
+def kind_of_rate(kind: str) -> str:
+    """Return the optimizer whose learning rates suit another: without decay adamw is adam."""
+    return "adam" if kind == "adamw" else kind
+
+
+NEVER_AT_REST = {"rmsprop", "lion", "adagrad"}
+"""Steps that stay long at a minimum, or are short before it: what these do is compared with torch and closed forms."""
 NOT_SQUARES = {"rosenbrock", "poisson", "logistic"}
 PAIRS = [
     (name, cls.kind)
     for name, case in CASES.items()
     for cls in OPTIMIZERS
-    if (cls.kind in case.rates if issubclass(cls, FirstOrder) else cls.kind != "lm" or name not in NOT_SQUARES)
+    if (
+        kind_of_rate(cls.kind) in case.rates
+        if issubclass(cls, FirstOrder)
+        else cls.kind != "lm" or name not in NOT_SQUARES
+    )
 ]
 
 
 def optimizer_of(name: str, kind: str) -> dict[str, Any]:
-    rate = CASES[name].rates.get(kind)
-    momentum = {"momentum": 0.9} if kind == "sgd" else {}
-    return {"kind": kind, **momentum, **({} if rate is None else {"learning_rate": rate})}
+    rate = CASES[name].rates.get(kind_of_rate(kind))
+    own = {"sgd": {"momentum": 0.9}, "adamw": {"weight_decay": 0.0}}.get(kind, {})
+    return {"kind": kind, **own, **({} if rate is None else {"learning_rate": rate})}
 
 
 @cache

@@ -10,12 +10,14 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from fitkit.config.config import Config
+from fitkit.component import Component
 from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
 from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.parameters import Prior, RandomStart
+from fitkit.optimizers.schedules import SCHEDULES
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("above", "gt"),
@@ -99,20 +101,27 @@ def called(path: Path) -> str:
 
 def unknown_key(path: Path, tree: Tree) -> Diagnostic:
     """Return that the config language has no key at `path`, with the key that was perhaps meant."""
-    section, key = str(path[0]), str(path[-1])
+    key = str(path[-1])
     if len(path) == 1:
         own, place = (*keys(Config), "extends"), ""
         elsewhere = [name for name in SECTIONS if any(key in keys(cls) for cls in SECTIONS[name])]
     else:
         cls, place = _owner(path[:-1], tree)
         own = keys(cls)
-        elsewhere = [kind_name(c) for c in SECTIONS[section] if key in keys(c) and hasattr(c, "kind")]
+        elsewhere = [kind_name(c) for c in components_at(path[:-1]) if key in keys(c) and hasattr(c, "kind")]
     way_out = QUOTE_COMMAS if ")" in key or not key.isidentifier() else did_you_mean(key, own)
     if way_out is None and elsewhere:
         way_out = f"it is a key of {' and '.join(f'`{name}`' for name in elsewhere)}"
     return tree.diagnostic(
         path, "E104", f"unknown key `{key}`{place}", way_out or (one_of(own) if own else "it has no keys of its own")
     )
+
+
+def components_at(path: Path) -> tuple[type[Component], ...]:
+    """Return the components of which one stands at `path`, none where no `kind` tells them apart."""
+    if path == ("optimizer", "schedule"):
+        return SCHEDULES
+    return SECTIONS[str(path[0])] if len(path) == 1 else ()
 
 
 def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
@@ -122,59 +131,61 @@ def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
     if section == "check_grad" and len(path) > 2:
         owner = {"claims": Claim, "domain": Domain}.get(str(path[1]), CheckGrad)
         return owner, f" for {'claim' if owner is Claim else 'domain'} `{path[-1]}`"
-    if section in LATER_KINDS:
-        node = tree.node((section, "kind"))
-        kind = str(getattr(node, "value", ""))
-        return {kind_name(cls): cls for cls in components}[kind], f" for {section} `{kind}`"
     if section == "parameters" and len(path) > 2:
         owner = RandomStart if path[2] == "start" else Prior
         return owner, f" in `{'.'.join(map(str, path))}`"
+    if section in LATER_KINDS or len(path) > 1:
+        kind = str(getattr(tree.node((*path, "kind")), "value", ""))
+        choices = {kind_name(cls): cls for cls in components_at(path)}
+        if kind in choices:
+            return choices[kind], f" for {path[-1]} `{kind}`"
     return components[0], f" for parameter `{path[-1]}`" if section == "parameters" else f" in `{section}`"
 
 
 def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree) -> Diagnostic:
     """Return that none of the alternatives of a union fits: a `kind` that is not there, or a value of another type."""
-    kinds = [kind_name(cls) for cls in SECTIONS[str(path[0])]] if len(path) == 1 else []
+    kinds = [kind_name(cls) for cls in components_at(path)]
     if not kinds:
         what = " or ".join(t.strip("'") for t in str(context.get("expected_tags", "another type")).split(", "))
         return tree.diagnostic(path, "E108", f"{called(path)} must be {what}, not {described(value)}", value=True)
-    section = path[0]
+    section = path[-1]
     if not isinstance(value, dict):
         message = f"`{section}` must be a kind or a map, not {described(value)}".replace(
             ", not empty", ", and is empty"
         )
         return tree.diagnostic(path, "E108", message, one_of(kinds), value=value is not None)
     if "kind" not in value:
-        return _without_kind(str(section), value, tree)
+        return _without_kind(path, value, tree)
     kind = value["kind"]
     if not isinstance(kind, str):
         message = f"`kind` must be a word, not {described(kind)}".replace(", not empty", ", and is empty")
-        return tree.diagnostic((section, "kind"), "E108", message, one_of(kinds), value=kind is not None)
+        return tree.diagnostic((*path, "kind"), "E108", message, one_of(kinds), value=kind is not None)
     guess = did_you_mean(kind, kinds)
     return tree.diagnostic(
-        (section, "kind"), "E107", f"unknown {section} {described(kind)}", guess or one_of(kinds), value=True
+        (*path, "kind"), "E107", f"unknown {section} {described(kind)}", guess or one_of(kinds), value=True
     )
 
 
-def _without_kind(section: str, value: Mapping[str, Any], tree: Tree) -> Diagnostic:
+def _without_kind(path: Path, value: Mapping[str, Any], tree: Tree) -> Diagnostic:
     """Return that a map needs `kind`, with the kinds that have the keys in it, or the key that none has."""
-    choices = {kind_name(cls): keys(cls) for cls in SECTIONS[section]}
-    value = {key: entry for key, entry in value.items() if not tree.broken((section, key))}
+    section = path[-1]
+    choices = {kind_name(cls): keys(cls) for cls in components_at(path)}
+    value = {key: entry for key, entry in value.items() if not tree.broken((*path, key))}
     message = f"`{section}` needs `kind`"
     strange = next((key for key in value if not any(key in own for own in choices.values())), None)
     if strange is not None:
         every = {key for own in choices.values() for key in own}
         message = f"unknown key `{strange}` for {section}, which has no `kind` either"
         guess = did_you_mean(strange, every)
-        return tree.diagnostic((section, strange), "E104", message, guess or one_of(choices))
+        return tree.diagnostic((*path, strange), "E104", message, guess or one_of(choices))
     fitting = [kind for kind, own in choices.items() if set(value) <= set(own)] if value else []
     if not fitting:
-        return tree.diagnostic((section,), "E105", message, one_of(choices))
+        return tree.diagnostic(path, "E105", message, one_of(choices))
     given, owners = " and ".join(f"`{key}`" for key in value), " and ".join(f"`{kind}`" for kind in fitting)
-    on_command_line = tree.entry((section, next(iter(value)))).place.text.shown.startswith("--set")
-    write = f"--set {section}.kind={fitting[-1]}" if on_command_line else f"kind: {fitting[-1]}"
+    on_command_line = tree.entry((*path, next(iter(value)))).place.text.shown.startswith("--set")
+    write = f"--set {'.'.join(map(str, path))}.kind={fitting[-1]}" if on_command_line else f"kind: {fitting[-1]}"
     way_out = f"{given} {'is a key' if len(value) == 1 else 'are keys'} of {owners}: add `{write}`"
-    return tree.diagnostic((section,), "E105", message, way_out)
+    return tree.diagnostic(path, "E105", message, way_out)
 
 
 def _example(key: str) -> str | None:

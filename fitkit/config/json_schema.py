@@ -14,6 +14,7 @@ from fitkit.component import Component, documentation, field_documentation, reso
 from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
 from fitkit.expressions import Constraint, Equation, Expression
+from fitkit.optimizers.schedules import Schedule
 from fitkit.parameters import Parameter
 
 Json = dict[str, Any]
@@ -60,6 +61,9 @@ def _component(cls: type[Component]) -> Json:
         entry = _short_forms(f.name, _schema(hints[f.name])) if cls is Config else _schema(hints[f.name])
         if f.name == "kind":
             entry = {"const": f.default}
+        if hints[f.name] is Schedule:
+            names = {"enum": [kind_name(c) for c in CHOICES[Schedule]], "description": "The kind."}
+            entry = _any_of(names, entry)
         text = texts.get(f.name)
         properties[f.name] = {**entry, **({"description": text} if text else {}), **_default(f)}
     required = [f.name for f in given_fields(cls) if f.default is MISSING and f.default_factory is MISSING]

@@ -12,6 +12,7 @@ from fitkit.losses import LOSSES, Loss
 from fitkit.models import MODELS, Model
 from fitkit.multistart.settings import Multistart
 from fitkit.optimizers import OPTIMIZERS, Automatic, Optimizer, Stopping
+from fitkit.optimizers.schedules import SCHEDULES, Schedule
 from fitkit.parameters import Parameter
 from fitkit.readers.data import Data
 from fitkit.regularization import Regularization
@@ -23,6 +24,7 @@ CHOICES: Final[Mapping[type[Component], tuple[type[Component], ...]]] = {
     Optimizer: OPTIMIZERS,
     Automatic: (Automatic,),
     Uncertainty: UNCERTAINTIES,
+    Schedule: SCHEDULES,
 }
 """The components that stand where a type is asked for."""
 
@@ -43,14 +45,13 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"mlp", "matrix_factorization"}),
     "loss": frozenset(),
-    "optimizer": frozenset({"adamw", "rmsprop", "adagrad", "lion"}),
+    "optimizer": frozenset(),
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"expect", "matrix"}),
     "data": frozenset({"group_by", "validation"}),
     "parameters": frozenset({"shared"}),
-    "optimizer": frozenset({"schedule", "clip"}),
 }
 """Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""
 

@@ -17,6 +17,11 @@ def write_out(root: Mapping) -> Mapping:
     for section, key in _SECTIONS.items():
         if section in entries:
             entries[section] = Entry(entries[section].place, _section(section, key, entries[section]))
+    optimizer = entries.get("optimizer")
+    if optimizer is not None and isinstance(optimizer.node, Mapping) and "schedule" in optimizer.node.entries:
+        schedule = optimizer.node.entries["schedule"]
+        written = {**optimizer.node.entries, "schedule": Entry(schedule.place, _section("schedule", "kind", schedule))}
+        entries["optimizer"] = Entry(optimizer.place, Mapping(optimizer.node.place, written))
     parameters = entries.get("parameters")
     if parameters is not None and isinstance(parameters.node, Mapping):
         each = {name: Entry(entry.place, _parameter(entry)) for name, entry in parameters.node.entries.items()}

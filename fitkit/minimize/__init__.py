@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from fitkit.minimize.in_blocks import walk_in_blocks
 from fitkit.minimize.on_host import walk_on_host
 from fitkit.minimize.search import HistoryRow, Search, Watch
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Optimizer, Solver
 from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.schedules import SCHEDULES
 from fitkit.optimizers.stopping import Stopping, StopRule
-from fitkit.problem import Problem, register_component, register_pytrees
+from fitkit.problem import Problem, RowData, register_component, register_pytrees
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,21 +63,30 @@ def minimize(
     *,
     seed: int = 0,
     watch: Watch,
+    validation: RowData | None = None,
 ) -> Search:
-    """Return where `optimizer` leads from theta, shape (free,).
+    """Return where `optimizer` leads from theta, shape (free,); first-order optimizers look at `validation` on the way.
 
     Raises:
         ShapeMismatchError: the model does not return one number per row.
     """
     register_pytrees()
-    register_component(type(optimizer))
+    for cls in (type(optimizer), *SCHEDULES):
+        register_component(cls)
+    rule = stop_rule(optimizer, stopping, single=problem.single)
+    if isinstance(optimizer, FirstOrder):
+        from fitkit.minimize.by_epochs import walk_by_epochs
+
+        return walk_by_epochs(problem, optimizer, rule, stopping, theta, seed, watch, validation)
+    if not isinstance(optimizer, Solver):
+        raise TypeError(f"{optimizer.kind} is neither a solver nor a first-order optimizer")
     walk = walk_on_host if optimizer.on_host else walk_in_blocks
     if problem.constrained:
         from fitkit.minimize.constrained import walk_constrained
 
         walk = walk_constrained
-    elif not problem.smooth and not isinstance(optimizer, FirstOrder):
+    elif not problem.smooth:
         from fitkit.minimize.continuation import walk_by_continuation
 
         walk = walk_by_continuation
-    return walk(problem, optimizer, stop_rule(optimizer, stopping, single=problem.single), stopping, theta, seed, watch)
+    return walk(problem, optimizer, rule, stopping, theta, seed, watch)

@@ -21,7 +21,7 @@ from fitkit.constraints.sequential import advance
 from fitkit.evidence import assess, confirms
 from fitkit.minimize.rounds import Walk, before_the_first, run_round
 from fitkit.minimize.search import Search, Watch, outside
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
 from fitkit.problem import Augmentation, Problem
@@ -61,7 +61,7 @@ class _Pressure:
 
 def walk_constrained(
     problem: Problem,
-    optimizer: Optimizer,
+    optimizer: Solver,
     rule: StopRule,
     stopping: Stopping,
     theta: Vector,
@@ -122,7 +122,7 @@ def _excesses(walk: Walk, theta: Vector) -> Vector:
 
 
 def _round(
-    walk: Walk, pressure: _Pressure, optimizer: Optimizer, rule: StopRule, stopping: Stopping, seed: int
+    walk: Walk, pressure: _Pressure, optimizer: Solver, rule: StopRule, stopping: Stopping, seed: int
 ) -> tuple[Reason, _Pressure]:
     """Minimise the augmented Lagrangian; return why the whole search ends, or RUNNING, and the pressure of the next."""
     import numpy as np

@@ -14,7 +14,7 @@ from fitkit.evidence import assess, confirms
 from fitkit.minimize.rounds import Walk, before_the_first, run_round
 from fitkit.minimize.search import Search, Watch
 from fitkit.optimizers.active_set import finish
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.kinks import KINKS_UP_TO
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
 from fitkit.problem import Problem, Smoothing
@@ -39,7 +39,7 @@ EXACT = 1e-10
 
 def walk_by_continuation(
     problem: Problem,
-    optimizer: Optimizer,
+    optimizer: Solver,
     rule: StopRule,
     stopping: Stopping,
     theta: Vector,
@@ -82,7 +82,7 @@ def _first_width(problem: Problem, theta: Vector, loss: float) -> Widths:
     return typical, typical / (l1 * max(1, len(theta))) if l1 > 0 else 1.0
 
 
-def _round(walk: Walk, optimizer: Optimizer, rule: StopRule, stopping: Stopping, width: Widths, seed: int) -> Reason:
+def _round(walk: Walk, optimizer: Solver, rule: StopRule, stopping: Stopping, width: Widths, seed: int) -> Reason:
     """Minimise the rounded objective from where the walk is, and return why that ended."""
     dtype = walk.problem.lower.dtype
     rounded = replace(walk.problem, smoothing=Smoothing(*(array(part, dtype) for part in width)))

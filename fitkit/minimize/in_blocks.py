@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fitkit.backend import Kernel, array, jax, jnp, kernel, lax
-from fitkit.evidence import assess, confirms, optimality_at
+from fitkit.evidence import assess, confirms
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
-from fitkit.optimizers.base import Optimizer
-from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule, judge
 from fitkit.problem import Problem
 from fitkit.types import Theta
@@ -23,8 +22,6 @@ BLOCK_SECONDS = 0.4
 """A compiled block is sized to take about this long, so that Ctrl-C and the clock are heard."""
 BLOCK_ROWS = 500
 """The most steps of a block: the length of the buffer its rows are written to."""
-CHECK_EVERY = 100
-"""Steps between evaluations of the scale-free slope for optimizers that do not know it."""
 MOST_RESTARTS = 5
 """How often a search begins again because the exact derivatives refute its claim."""
 
@@ -46,7 +43,7 @@ class _Carry(NamedTuple):
 
 
 @kernel()
-def _begin(problem: Problem, optimizer: Optimizer, rule: StopRule, theta: Theta, seed: int) -> _Carry:
+def _begin(problem: Problem, optimizer: Solver, rule: StopRule, theta: Theta, seed: int) -> _Carry:
     state = optimizer.init(problem, theta, seed)
     zero = jnp.asarray(0)
     code = judge(rule, zero, zero, state.measures, jnp)
@@ -55,7 +52,7 @@ def _begin(problem: Problem, optimizer: Optimizer, rule: StopRule, theta: Theta,
 
 
 @kernel()
-def _advance(problem: Problem, optimizer: Optimizer, rule: StopRule, carry: _Carry, count: int) -> _Carry:
+def _advance(problem: Problem, optimizer: Solver, rule: StopRule, carry: _Carry, count: int) -> _Carry:
     """Return the carry after `count` steps, or fewer if the rule says stop."""
     end = carry.step + count
 
@@ -89,7 +86,7 @@ def _row(state: Any) -> jax.Array:
 
 def walk_in_blocks(
     problem: Problem,
-    optimizer: Optimizer,
+    optimizer: Solver,
     rule: StopRule,
     stopping: Stopping,
     theta: NDArray[np.float64],
@@ -104,31 +101,24 @@ def walk_in_blocks(
     advance: Callable[..., _Carry] = _for_work(_advance, size)
     carry = begin(problem, optimizer, rule, array(theta, problem.lower.dtype), seed)
     history = History()
-    checks = isinstance(optimizer, FirstOrder) and rule.gtol >= 0
     per_step, restarts = np.nan, 0
     while True:
         step, code, filled, rows = (np.asarray(part) for part in (carry.step, carry.code, carry.filled, carry.rows))
         first = int(step) - int(filled) + 1
         fresh = [HistoryRow(first + k, *map(float, rows[k])) for k in range(int(filled))]
         reason = Reason(int(code)) or outside(stopping, watch, int(step))
-        if fresh and not reason and checks and step % CHECK_EVERY == 0:
-            slope = optimality_at(problem, np.asarray(carry.state.theta, np.float64))
-            fresh[-1] = fresh[-1]._replace(optimality=slope)
-            reason = Reason.GRADIENT_SMALL if slope <= rule.gtol else Reason.RUNNING
         history.add(fresh)
-        if not isinstance(optimizer, FirstOrder):
-            reason = _checked(problem, rule, carry, reason, may_restart=restarts < MOST_RESTARTS)
-            if reason is Reason.RUNNING and int(code):
-                # The learned curvature misjudged what is left: begin again from here with the exact one.
-                restarts += 1
-                carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
+        reason = _checked(problem, rule, carry, reason, may_restart=restarts < MOST_RESTARTS)
+        if reason is Reason.RUNNING and int(code):
+            # The learned curvature misjudged what is left: begin again from here with the exact one.
+            restarts += 1
+            carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
         for row in fresh:
             watch.show(row)
         if reason:
             break
         began = time.perf_counter()
-        count = _block(int(step), per_step, check_every=CHECK_EVERY if checks else None)
-        carry = advance(problem, optimizer, rule, carry, count)
+        carry = advance(problem, optimizer, rule, carry, _block(per_step))
         int(carry.step)  # waits until the block has run
         if step > 0:  # the first block includes compilation
             per_step = (time.perf_counter() - began) / max(1, int(carry.filled))
@@ -179,9 +169,8 @@ def _for_work(function: Kernel[..., _Carry], size: int) -> Callable[..., _Carry]
     return function.for_work(10 * size)
 
 
-def _block(step: int, per_step: float, check_every: int | None) -> int:
-    """Return how many steps the next block makes: a short first one, then what fits the time, up to the next check."""
-    to_check = BLOCK_ROWS if check_every is None else check_every - step % check_every
+def _block(per_step: float) -> int:
+    """Return how many steps the next block makes: a short first one, then what fits the time."""
     if per_step != per_step:  # not known yet
-        return min(to_check, 5)
-    return max(1, min(BLOCK_ROWS, to_check, int(BLOCK_SECONDS / max(per_step, 1e-9))))
+        return 5
+    return max(1, min(BLOCK_ROWS, int(BLOCK_SECONDS / max(per_step, 1e-9))))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitkit.backend import array
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.stopping import CLAIMS, Measures, Reason, Stopping, StopRule, judge
 from fitkit.problem import Problem
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def walk_on_host(
     problem: Problem,
-    optimizer: Optimizer,
+    optimizer: Solver,
     rule: StopRule,
     stopping: Stopping,
     theta: NDArray[np.float64],

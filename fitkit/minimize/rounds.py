@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import array, kernel
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.kinks import objective_at
 from fitkit.optimizers.stopping import Reason, Stopping, StopRule, judge
 from fitkit.problem import Problem
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @kernel()
-def _init(problem: Problem, optimizer: Optimizer, theta: Theta, seed: int) -> Any:
+def _init(problem: Problem, optimizer: Solver, theta: Theta, seed: int) -> Any:
     return optimizer.init(problem, theta, seed)
 
 
 @kernel()
-def _step(problem: Problem, optimizer: Optimizer, state: Any) -> Any:
+def _step(problem: Problem, optimizer: Solver, state: Any) -> Any:
     return optimizer.step(problem, state)
 
 
@@ -88,7 +88,7 @@ def before_the_first(rule: StopRule, walk: Walk) -> Reason:
 def run_round(
     walk: Walk,
     variant: Problem,
-    optimizer: Optimizer,
+    optimizer: Solver,
     rule: StopRule,
     stopping: Stopping,
     seed: int,

@@ -26,6 +26,8 @@ class HistoryRow(NamedTuple):
     optimality: float
     change: float
     """The largest relative move of a parameter by the step."""
+    validation: float = float("nan")
+    """The mean loss of the rows held out."""
 
 
 @final
@@ -81,6 +83,8 @@ class Search:
     """The row of the point returned: the lowest one where patience ended the search, else the last."""
     steps: int
     evaluations: int
+    smaller_rate: float | None = None
+    """Of a first-order search that diverged: a learning rate with which the loss falls."""
 
 
 def outside(stopping: Stopping, watch: Watch, step: int) -> Reason:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
-from fitkit.backend import jnp
+from fitkit.backend import jnp, optax
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Theta, WholeScalar
+from fitkit.types import Fraction, Positive, Theta
 
 
 @final
@@ -28,18 +28,16 @@ class Adam(FirstOrder):
     epsilon: Positive = 1e-8
     """Added to the root of the mean squared gradient, against division by zero."""
 
-    def memory(self, theta: Theta) -> tuple[Theta, Theta]:
-        """Return the running moments, zero, shape (free,) each."""
-        return jnp.zeros_like(theta), jnp.zeros_like(theta)
+    def direction(self) -> Any:
+        """Return m / (sqrt(v) + epsilon) with the moments corrected for their start at zero."""
+        return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
 
-    def update(
-        self, gradient: Theta, memory: tuple[Theta, Theta], count: WholeScalar
-    ) -> tuple[Theta, Theta, tuple[Theta, Theta]]:
-        """Return -rate m / (sqrt(v) + epsilon) with the moments corrected for their start at zero."""
-        mean, square = memory
-        mean = self.beta1 * mean + (1 - self.beta1) * gradient
-        square = self.beta2 * square + (1 - self.beta2) * gradient**2
-        power = (count + 1).astype(gradient.dtype)
-        root = jnp.sqrt(square) / jnp.sqrt(1 - self.beta2**power) + self.epsilon
-        rate = self.learning_rate / (1 - self.beta1**power) / root
-        return -rate * mean, rate, (mean, square)
+    def scale(self, memory: Any) -> Theta:
+        """Return 1 / (sqrt(v) + epsilon), shape (free,)."""
+        return scale_by_moment(memory.nu, self.beta2, memory.count, self.epsilon)
+
+
+def scale_by_moment(square: Theta, memory: Any, count: Any, epsilon: Any) -> Theta:
+    """Return 1 / (sqrt(v / (1 - memory^count)) + epsilon) for a running mean v of squares, shape (free,)."""
+    scale: Theta = 1 / (jnp.sqrt(square / (1 - memory ** count.astype(square.dtype))) + epsilon)
+    return scale

@@ -31,12 +31,17 @@ class State(Protocol):
 
 
 class Optimizer(Component):
-    """Abstract: `init` makes a state at a point and `step` a better one."""
+    """Abstract: what a config can name as `optimizer`."""
 
     default_max_steps: ClassVar[int] = 2000
     default_gtol: ClassVar[float] = 1e-10
     default_ftol: ClassVar[float] = -1.0
     default_xtol: ClassVar[float] = 1e-14
+
+
+class Solver(Optimizer):
+    """Abstract: `init` makes a state at a point and `step` a better one, from all rows."""
+
     on_host: ClassVar[bool] = False
     """Whether `step` runs in numpy over small compiled kernels; otherwise it is traced, and runs in compiled blocks."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, final
 
 from fitkit.backend import jax, jnp, lax
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.line_search import LinePoint, search
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem
@@ -39,7 +39,7 @@ class CurvatureState(NamedTuple):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LimitedMemoryBFGS(Optimizer):
+class LimitedMemoryBFGS(Solver):
     """L-BFGS with bounds by projection: for smooth objectives of any kind and many parameters.
 
     The first metric is the exact Hessian, made positive, for up to 64 parameters; beyond, a multiple of the identity.

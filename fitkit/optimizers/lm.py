@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.exact_newton import newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares, Linearization
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
@@ -42,7 +42,7 @@ MOST_PATIENCE = 64
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LevenbergMarquardt(Optimizer):
+class LevenbergMarquardt(Solver):
     """Levenberg-Marquardt with geodesic acceleration: the choice for every loss of residuals.
 
     Each step solves min |r + J v|² + damping |D v|² with exact Jacobians by QR, is bent by the second derivative of the

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.backend import array
-from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.base import Solver
 from fitkit.optimizers.curvature import DENSE_UP_TO, Curvature, DenseCurvature, IterativeCurvature
 from fitkit.optimizers.least_squares_state import relative_length
 from fitkit.optimizers.smooth_kernels import expand_smooth, hessian_diagonal, slope_of
@@ -62,7 +62,7 @@ class NewtonState:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Newton(Optimizer):
+class Newton(Solver):
     """Newton's method in a trust region, on the exact Hessian: few steps and many digits for any smooth objective.
 
     Up to 200 free parameters by the Hessian's eigenvalues, beyond by conjugate gradients on exact products with it. Negative

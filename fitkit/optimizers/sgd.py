@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
-from fitkit.backend import jnp
+from fitkit.backend import optax
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Theta, WholeScalar
+from fitkit.types import Fraction, Positive
 
 
 @final
@@ -23,14 +23,6 @@ class StochasticGradientDescent(FirstOrder):
     nesterov: bool = False
     """Whether the gradient is looked at ahead, where the velocity leads."""
 
-    def memory(self, theta: Theta) -> Theta:
-        """Return the velocity, zero, shape (free,)."""
-        return jnp.zeros_like(theta)
-
-    def update(self, gradient: Theta, memory: Theta, count: WholeScalar) -> tuple[Theta, Theta, Theta]:
-        """Return -rate v with v <- momentum v + g, looked at one step ahead with nesterov."""
-        del count
-        velocity = self.momentum * memory + gradient
-        ahead = gradient + self.momentum * velocity if self.nesterov else velocity
-        rate = jnp.full_like(gradient, self.learning_rate)
-        return -rate * ahead, rate, velocity
+    def direction(self) -> Any:
+        """Return v with v <- momentum v + g, looked at one step ahead with nesterov."""
+        return optax.trace(self.momentum, nesterov=self.nesterov)

@@ -1,0 +1,43 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+from fitkit.backend import jnp, optax
+from fitkit.optimizers.first_order import FirstOrder
+from fitkit.types import Positive, Theta
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Adagrad(FirstOrder):
+    """Gradient descent scaled by the root of the sum of all squared gradients so far (torch's `Adagrad`).
+
+    Reference: J. Duchi, E. Hazan and Y. Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization, JMLR 12, 2011.
+    """
+
+    kind: Literal["adagrad"] = "adagrad"
+    learning_rate: Positive = 1e-2
+    """About the most that a parameter moves in the first step."""
+    epsilon: Positive = 1e-10
+    """Added to the root of the sum, against division by zero."""
+
+    def direction(self) -> Any:
+        """Return g / (sqrt(sum g²) + epsilon).
+
+        Not optax's, which begins the sum at 0.1 and has epsilon under the root.
+        """
+
+        def update(gradient: Theta, total: Theta, theta: Theta | None = None) -> tuple[Theta, Theta]:
+            del theta
+            total = total + gradient**2
+            return gradient * self.scale(total), total
+
+        return optax.GradientTransformation(jnp.zeros_like, update)
+
+    def scale(self, memory: Theta) -> Theta:
+        """Return 1 / (sqrt(sum g²) + epsilon), shape (free,)."""
+        return 1 / (jnp.sqrt(memory) + self.epsilon)
