@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-from fitkit.config.config import Config
 from fitkit.component import Component
+from fitkit.config.config import Config
 from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
 from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
-from fitkit.parameters import Prior, RandomStart
 from fitkit.optimizers.schedules import SCHEDULES
+from fitkit.parameters import Prior, RandomStart
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("above", "gt"),
