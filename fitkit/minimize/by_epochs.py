@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fitkit.backend import array
 from fitkit.evidence import optimality_at
-from fitkit.minimize.passes import Progressed, Structure, Training, advance, batches_of, begin, losses_at
+from fitkit.minimize.passes import BLOCK_ROWS, Progressed, Structure, Training, advance, batches_of, begin, losses_at
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.first_order import FirstOrder, Parts
 from fitkit.optimizers.packed_rows import pack
@@ -131,15 +131,19 @@ class _Walk:
 
     def advance(self, progress: Progressed, most_passes: int | None) -> Progressed:
         """Return the progress after a block of at most so many passes."""
-        count = max(1, FASTER_BY * self._last)
+        count = min(max(1, FASTER_BY * self._last), BLOCK_ROWS * self.batches)
         if self._per_update > 0:
             count = min(count, max(1, int(BLOCK_SECONDS / self._per_update)))
         if most_passes is not None:
             count = min(count, most_passes * self.batches - int(progress.batch))
-        began = time.perf_counter()
+        began, before = time.perf_counter(), self._updates(progress)
         progress = self._run(progress, count)
-        self._last, self._per_update = count, (time.perf_counter() - began) / count
+        self._last = max(1, self._updates(progress) - before)  # fewer than `count` where the rule said stop
+        self._per_update = (time.perf_counter() - began) / self._last
         return progress
+
+    def _updates(self, progress: Progressed) -> int:
+        return int(progress.step) * self.batches + int(progress.batch)
 
     def in_between(self, progress: Progressed) -> list[HistoryRow]:
         """Return what can be shown in the middle of a long pass, about once a second: the mean loss of its batches."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from fitkit.config import ConfigSource, resolved
-from fitkit.minimize import Search
+from fitkit.minimize import HistoryRow, Search
 from fitkit.reports.json_document import render
 from fitkit.result import Result
 from fitkit.run.assemble import Assembled
@@ -29,8 +29,9 @@ def save(
         FileSystemFault: the disk refuses.
     """
     folder.write("config.yaml", _text(resolved(source, folder.path)))
-    history = ((row.step, *map(cell, row[1:])) for row in search.history)
-    folder.write("history.csv", _text(written(("step", "loss", "optimality", "change"), history)))
+    told = len(HistoryRow._fields) - (search.final.validation != search.final.validation)  # the last where there is one
+    history = ((row.step, *map(cell, row[1:told])) for row in search.history)
+    folder.write("history.csv", _text(written(HistoryRow._fields[:told], history)))
     if conclusion.predictions is not None:
         columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
         folder.write("predictions.csv", _text(as_csv(columns)))
