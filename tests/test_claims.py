@@ -165,6 +165,32 @@ def test_claims_of_models_that_name_their_parameters() -> None:
     assert "the derivative by `c2`: swapped?" in found["c1"].note
 
 
+def test_arrays_stay_where_they_are_and_have_no_claims(tmp_path: Path) -> None:
+    written(tmp_path, "m.py", "def f(p, i):\n    return p['w'][0] * i['x'] * p['b'] + p['w'][1]\n")
+    text = "data: {values: {x: [1, 2, 3, 4], y: [0, 1, 3, 2]}}\n"
+    text += "model: {kind: python, function: m.py:f, inputs: [x], target: y}\n"
+    text += "parameters: {w: {shape: [2], start: {normal: 0.5}}, b: 0.3}\n"
+    written(tmp_path, "c.yaml", text + "check_grad: {scale: {w: 1}, claims: {b: {formula: 2 * x, expect: refuted}}}\n")
+    done = fitkit("check-grad", "c.yaml", "--allow-python", "--at", "start", cwd=tmp_path)
+    assert done.code == 0, done.out + done.err
+    written(tmp_path, "c.yaml", text + "check_grad: {claims: {w: x}}\n")
+    done = fitkit("check-grad", "c.yaml", "--allow-python", cwd=tmp_path)
+    assert done.code == 2
+    assert "`w` is an array" in done.err
+
+
+def test_parameters_of_coded_inputs(tmp_path: Path) -> None:
+    text = "data: {values: {z: [u, v, w, u, v], y: [1, 2, 3, 4, 6]}}\nmodel: {kind: linear, inputs: [z], target: y}\n"
+    written(tmp_path, "c.yaml", text + "check_grad: {claims: {'z=v': z == 'v', intercept: 1}}\n")
+    done = fitkit("check-grad", "c.yaml", "--at", "start", cwd=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert "2 claims confirmed" in " ".join(done.out.split())
+    written(tmp_path, "c.yaml", text + "check_grad: {scale: {'z=x': 1}}\n")
+    done = fitkit("check-grad", "c.yaml", cwd=tmp_path)
+    assert done.code == 2
+    assert "c.yaml:3:22" in done.err
+
+
 # -- the command ------------------------------------------------------------------------------------------------------------
 
 

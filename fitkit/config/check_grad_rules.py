@@ -8,7 +8,7 @@ from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.gradient_policy import CheckGrad
-from fitkit.models import Model
+from fitkit.models import LinearModel, Model
 
 
 def check_grad_rules(sections: Sections) -> Iterator[Diagnostic]:
@@ -36,6 +36,8 @@ def _known(sections: Sections) -> tuple[str, ...] | None:
     model = sections.get("model")
     if "model" in sections.failed or (model is None and not sections.tree.given("minimize")):
         return None
+    if isinstance(model, LinearModel):
+        return None  # what its columns are coded to, the table tells
     own = (model.parameter_names or ()) if isinstance(model, Model) else ()
     return tuple(dict.fromkeys((*own, *sections.names("parameters"))))
 
@@ -50,6 +52,11 @@ def _names(sections: Sections, section: CheckGrad, known: tuple[str, ...]) -> It
         yield from _name(sections, name, ("check_grad", "allow_stop_gradient", index), known, value=True)
     for name in section.claims:
         parameter = sections.parameters.get(name)
+        if parameter is not None and parameter.shape is not None:
+            message = f"`{name}` is an array, and a claim is a derivative by one number"
+            yield tree.diagnostic(
+                ("check_grad", "claims", name), "E122", message, "claim by parameters that are numbers"
+            )
         if parameter is not None and parameter.equals is not None:
             message = f"`{name}` is tied, so nothing has a derivative by it: it is computed from other parameters"
             yield tree.diagnostic(

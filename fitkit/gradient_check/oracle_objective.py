@@ -79,6 +79,8 @@ class OracleObjective:
         self._cost = None if problem.loss is None or problem.rows is None else formula_of(problem.loss)
         if problem.model is not None and not isinstance(problem.model, FormulaModel | LinearModel | PolynomialModel):
             raise NotLoweredError(f"a {problem.model.kind} model")
+        if isinstance(problem.model, LinearModel) and problem.model.classes is not None:
+            raise NotLoweredError("a linear model of classes")
         self._rows = None if problem.rows is None else _Rows(problem.rows, framework)
 
     def __call__(self, theta: Sequence[Any]) -> Any:
@@ -130,7 +132,7 @@ class OracleObjective:
             return found + rows.zero  # one number for all rows becomes one per row
         if isinstance(model, LinearModel):
             found = rows.zero + (values[INTERCEPT] if model.intercept else 0.0)
-            for name in model.inputs:
+            for name in model.features:
                 found = found + values[name] * rows.inputs[name]
             return found
         if isinstance(model, PolynomialModel):

@@ -75,7 +75,7 @@ def _details(report: GradientReport, style: TextStyle, *, plain: bool) -> list[t
         )  # fmt: skip
         note = f": {claim.note}" if claim.note else ""
         told.append(("claim", f"{claim.name}: {claim.verdict}{expected}{note}", claim.severity))
-    told += [("note", note, Severity.PASS) for note in report.notes]
+    told += [("note", note, Severity.WARN if "not compared" in note else Severity.PASS) for note in report.notes]
     if plain:
         told = [entry for entry in told if entry[2] is not Severity.PASS]
     rows: list[tuple[Row, str | None]] = [(Row("", None), None)] if told and not plain else []

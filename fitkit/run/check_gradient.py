@@ -17,6 +17,7 @@ from fitkit.models.python_file import describe, place_of
 from fitkit.reports.gradient_outcome import GradientOutcome
 from fitkit.reports.gradient_sentence import sentence
 from fitkit.run.assemble import Assembled, assemble
+from fitkit.run.check_names import known_parameters
 from fitkit.run.choose import choose
 from fitkit.run.claims import checked_claims
 from fitkit.run.memory import out_of_memory
@@ -85,6 +86,7 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
     config, section = source.config, source.config.check_grad
     double = replace(source, config=replace(config, precision="float64"))
     assembled = assemble(double, allow_python=options.allow_python, stdin=options.stdin, for_check=True)
+    known_parameters(double, assembled)
     single = None
     if config.precision == "float32":
         single = assemble(source, allow_python=options.allow_python, stdin=options.stdin, for_check=True)
