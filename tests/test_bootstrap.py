@@ -172,23 +172,6 @@ def test_resamples_that_do_not_converge_are_counted() -> None:
     assert f"{told.converged} of 200 resamples converged" in text.render(found.result, TextStyle()).replace("\n", " ")
 
 
-def test_intervals_cover_as_often_as_they_say() -> None:
-    """Of 100 simulated curves the 68 % intervals cover the truth in 68, give or take three binomial deviations."""
-    x, truth = np.linspace(0, 4, 40), np.array([5.0, 0.8, 1.0])
-    random, covered = np.random.default_rng(5), np.zeros(3)
-    for _ in range(100):
-        y = truth[0] * np.exp(-truth[1] * x) + truth[2] + 0.2 * random.normal(size=40)
-        found = fit({
-            "data": {"values": {"x": column(x), "y": column(y)}},
-            "model": "y ~ a * exp(-k * x) + c",
-            "parameters": {"a": 4, "k": 1, "c": 0.5},
-            "uncertainty": {"kind": "bootstrap", "method": "residual", "resamples": 200, "level": 0.68},
-        })  # fmt: skip
-        ends = np.array([parameter.interval for parameter in found.result.parameters.values()], float)
-        covered += (ends[:, 0] <= truth) & (truth <= ends[:, 1])
-    assert (np.abs(covered - 68) <= 3 * np.sqrt(100 * 0.68 * 0.32)).all()
-
-
 # -- kinks --------------------------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from fitkit.uncertainty.covariance import estimate_covariance
 from fitkit.uncertainty.intervals import two_sided_quantile
 
 Array = NDArray[np.float64]
+pytestmark = pytest.mark.slow
 
 FITS = 700
 DEVIATIONS = 3.5
@@ -129,3 +130,9 @@ def test_pulls_are_standard_normal(name: str) -> None:
     pulls = simulated(name).normal()
     np.testing.assert_allclose(pulls.mean(axis=0), 0, atol=DEVIATIONS / np.sqrt(FITS))
     np.testing.assert_allclose(pulls.var(axis=0), 1, atol=DEVIATIONS * np.sqrt(2 / FITS))
+
+
+@pytest.mark.parametrize("name", SIMULATIONS)
+def test_pulls_have_the_whole_normal_distribution(name: str) -> None:
+    for pulls in simulated(name).normal().T:
+        assert stats.kstest(pulls, "norm").pvalue > 1e-3
