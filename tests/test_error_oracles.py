@@ -81,9 +81,13 @@ ROBUST: dict[str, tuple[dict[str, Any], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("kind", ROBUST)
 def test_robust_minima_are_scipys(kind: Any) -> None:
     found = decayed(OUTLIERS, loss=ROBUST[kind][0])
+
+    def residuals(t: Array) -> Array:
+        return decay(t) - OUTLIERS
+
     oracle = optimize.least_squares(
-        lambda t: decay(t) - OUTLIERS, [2, 0.5, 0.1], jac=slopes, loss=kind, f_scale=0.2, xtol=1e-15, ftol=1e-15, gtol=1e-15
-    )  # fmt: skip
+        residuals, [2, 0.5, 0.1], jac=slopes, loss=kind, f_scale=0.2, xtol=1e-15, ftol=1e-15, gtol=1e-15
+    )
     np.testing.assert_allclose(found.values, oracle.x, rtol=1e-6)
     assert found.result.loss is not None
     assert found.result.loss.final == pytest.approx(oracle.cost / 40, rel=1e-10)
