@@ -14,6 +14,7 @@ from fitkit.component import Component, documentation, field_documentation, reso
 from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
 from fitkit.expressions import Constraint, Equation, Expression
+from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.optimizers.schedules import Schedule
 from fitkit.parameters import Parameter
 
@@ -27,6 +28,12 @@ _KEYWORDS: Final[dict[type, tuple[str, str]]] = {
 _FORMULA: Final = {"type": ["string", "number"], "description": "A formula."}
 _CONSTRAINT: Final = {"type": "string", "description": "A constraint: `a + b <= 10`, `a >= b`, `a * b == 1`."}
 _CONSTANT: Final = {"type": "string", "description": "A constant expression, such as log(0.35) or 1/3."}
+_BARE: Final[Mapping[type, Json]] = {
+    Parameter: {"type": ["number", "string"], "description": "The start."},
+    Claim: {"type": ["string", "number"], "description": "The derivative, a formula."},
+    Domain: {"type": "array", "minItems": 2, "maxItems": 2, "description": "From where to where: [0, 10]."},
+}
+"""What may stand for the map of a part of a section."""
 
 
 @cache
@@ -45,7 +52,8 @@ def config_schema() -> Json:
 def _named() -> tuple[type[Component], ...]:
     chosen = dict.fromkeys(cls for components in CHOICES.values() for cls in components)
     sections = [m for hint in resolved_hints(Config).values() for m in (hint, *get_args(hint)) if _is_component(m)]
-    parts = [m for hint in resolved_hints(Parameter).values() for m in get_args(hint) if _is_component(m)]
+    owners = (Parameter, CheckGrad)
+    parts = [m for o in owners for hint in resolved_hints(o).values() for m in get_args(hint) if _is_component(m)]
     return (*chosen, *(m for m in (*sections, *parts) if m not in chosen))
 
 
@@ -64,6 +72,8 @@ def _component(cls: type[Component]) -> Json:
         if hints[f.name] is Schedule:
             names = {"enum": [kind_name(c) for c in CHOICES[Schedule]], "description": "The kind."}
             entry = _any_of(names, entry)
+        if cls is CheckGrad and f.name == "allow_stop_gradient":
+            entry = _any_of({"type": "string", "description": "One parameter."}, entry)
         text = texts.get(f.name)
         properties[f.name] = {**entry, **({"description": text} if text else {}), **_default(f)}
     required = [f.name for f in given_fields(cls) if f.default is MISSING and f.default_factory is MISSING]
@@ -125,11 +135,7 @@ def _schema(hint: Any) -> Json:
         return _any_of(*({"$ref": f"#/$defs/{cls.__name__}"} for cls in CHOICES[hint]))
     if _is_component(hint):
         reference = {"$ref": f"#/$defs/{hint.__name__}"}
-        return (
-            _any_of({"type": ["number", "string"], "description": "The start."}, reference)
-            if hint is Parameter
-            else reference
-        )
+        return _any_of(_BARE[hint], reference) if hint in _BARE else reference
     members = _members(hint)
     if len(members) > 1:
         return _any_of(*(_leaf(m, bounds, constants=str not in members) for m in members))
