@@ -143,6 +143,14 @@ class FileSystemFault(FitkitError):  # noqa: N818 - in the manner of its sibling
     reason = "file_system"
 
 
+@final
+class SavedRunFault(FitkitError):  # noqa: N818 - in the manner of its sibling
+    """A checkpoint or saved run cannot be used."""
+
+    exit_code = ExitCode.CHECKPOINT
+    reason = "checkpoint"
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
     """Return the help line that names the closest of `choices`, or None when nothing is close.
 

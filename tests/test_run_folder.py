@@ -16,7 +16,7 @@ from command import LINE, fitkit, written
 from fitkit.errors import FileSystemFault
 from fitkit.run.folder import FILES, LOCK, RESULT, RunFolder, release_all
 
-WHOLE = {"result.json", "config.yaml", "history.csv", "predictions.csv", "parameters.npz"}
+WHOLE = {"result.json", "config.yaml", "history.csv", "predictions.csv", "parameters.npz", "model.json", "model.npz"}
 TABLE = "x,y\n" + "".join(f"{x},{2 * x + (-1) ** x}\n" for x in range(8))
 MINIBATCHES = """\
 data: {path: ../table.csv, where: x > 0}
@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_saved_config_the_same_number
     first, second, again, other = map(contents, runs)
     for name in WHOLE - {RESULT}:
         assert first[name] == second[name] == again[name], name
-    for name in ("history.csv", "predictions.csv", "parameters.npz"):
+    for name in ("history.csv", "predictions.csv", "parameters.npz", "model.npz"):
         assert first[name] != other[name], "a seed that changes nothing would make this test empty"
     timeless = []
     for files in (first, second):

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("fitkit.cli.train", "Fit a config, report convergence, and save the run."),
     "check-grad": ("fitkit.cli.check_grad", "Verify the gradient of each config's objective."),
     "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
+    "predict": ("fitkit.cli.predict", "Predict a table from a saved run."),
     "init": ("fitkit.cli.initialize", "Write a config from a table and a formula, with guessed starts."),
     "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),
     "schema": ("fitkit.cli.schema", "Print the JSON Schema of a config, for editors."),

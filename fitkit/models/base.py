@@ -81,6 +81,15 @@ class Model(Component):
         del table, outlook
         return self
 
+    def learned(self) -> dict[str, Any]:
+        """Return what the model knows of its table, as JSON has it."""
+        return {}
+
+    def recalled(self, learned: dict[str, Any]) -> Model:
+        """Return the model with what it once learned."""
+        del learned
+        return self
+
     def design(self, table: Table) -> tuple[tuple[str, ...], Any] | None:
         """Return the names and numbers of what is weighed, shape (rows, features), where inputs are coded."""
         del table

@@ -7,7 +7,7 @@ from: `color` with the levels blue, green and red becomes `color=green` and `col
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from fitkit.errors import DataError, one_of
 from fitkit.readers import Table
@@ -67,6 +67,19 @@ class CodedColumn:
     name: str
     levels: Levels | None
     """None for a column of numbers."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the coding as JSON has it."""
+        levels = self.levels
+        numbers = None if levels is None or levels.numbers is None else list(levels.numbers)
+        return {"name": self.name, "levels": None if levels is None else list(levels.names), "numbers": numbers}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> CodedColumn:
+        """Return the coding that `as_json` told."""
+        numbers = None if told["numbers"] is None else tuple(told["numbers"])
+        levels = None if told["levels"] is None else Levels(names=tuple(told["levels"]), numbers=numbers)
+        return cls(name=told["name"], levels=levels)
 
     @property
     def features(self) -> tuple[str, ...]:

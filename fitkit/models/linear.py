@@ -144,6 +144,32 @@ class LinearModel(Model):
             constant=tuple(name for name, same in zip(found.features, constant.tolist(), strict=True) if same),
         )
 
+    def learned(self) -> dict[str, Any]:
+        """Return how inputs are coded and standardized."""
+        return {
+            "inputs": list(self.inputs_used),
+            "columns": [column.as_json() for column in self.coded or ()],
+            "classes": None if self.classes is None else list(self.classes),
+            "plain": self.plain,
+            "center": None if self.center is None else [float(number) for number in self.center],
+            "scale": None if self.scale is None else [float(number) for number in self.scale],
+            "constant": list(self.constant),
+        }
+
+    def recalled(self, learned: dict[str, Any]) -> LinearModel:
+        """Return the model with what it once learned."""
+        import numpy as np
+
+        return _with(
+            self.with_inputs(tuple(learned["inputs"])),
+            coded=tuple(CodedColumn.from_json(told) for told in learned["columns"]),
+            classes=None if learned["classes"] is None else tuple(learned["classes"]),
+            plain=learned["plain"],
+            center=None if learned["center"] is None else np.array(learned["center"]),
+            scale=None if learned["scale"] is None else np.array(learned["scale"]),
+            constant=tuple(learned["constant"]),
+        )
+
     def design(self, table: Table) -> tuple[tuple[str, ...], Matrix]:
         """Return the names and numbers of the features, shape (rows, features), standardized if they are so inside."""
         matrix = design(table, self.coded or ())

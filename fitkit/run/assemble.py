@@ -78,9 +78,9 @@ def assemble(
         return _registered(Assembled(
             problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=None, target=None
         ))  # fmt: skip
-    model = _loaded(source, config.model, allow_python=allow_python)
+    model = loaded(source, config.model, allow_python=allow_python)
     table, roles = _read(source, stdin, claimed=for_check)
-    target_numbers, loss = read_target(model, _linked(config.loss, model), table)
+    target_numbers, loss = read_target(model, linked(config.loss, model), table)
     model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, table, loss))
     known_parameters(source, model)
     parameters = with_defaults(config, model)
@@ -152,14 +152,14 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: Parts, table:
 # -- models and losses ------------------------------------------------------------------------------------------------------
 
 
-def _linked(loss: Loss, model: Model) -> Loss:
+def linked(loss: Loss, model: Model) -> Loss:
     """Return the loss with its link settled by what the model predicts."""
     if isinstance(loss, Poisson) and loss.link is None:
         return replace(loss, link="identity" if model.predicts_rate else "log")
     return loss
 
 
-def _loaded(source: ConfigSource, model: Model, *, allow_python: bool) -> Model:
+def loaded(source: ConfigSource, model: Model, *, allow_python: bool) -> Model:
     """Return the model with its code, if the command line allows code to run."""
     if not isinstance(model, PythonModel):
         return model

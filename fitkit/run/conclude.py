@@ -32,7 +32,7 @@ from fitkit.run.row_bands import row_bands
 from fitkit.run.told import names_of_directions, values_by_name
 from fitkit.run.verdict import Verdict, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
-from fitkit.uncertainty.bands import Bands
+from fitkit.uncertainty.bands import Bands, Spread
 from fitkit.uncertainty.tangent import equalities_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Conclusion:
     predictions: Vector | None
     metrics: dict[str, Any]
     """On the rows of the fit."""
+    spread: Spread | None
+    """Of theta."""
     bands: Bands | None
     """Of the rows, where they were asked for."""
 
@@ -117,6 +119,7 @@ def conclude(
         warnings=tuple(warnings_of(assembled, fit, errors.summary)),
         predictions=predictions,
         metrics={} if predictions is None else _metrics(problem, predictions),
+        spread=errors.spread,
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,
     )
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, final
 from fitkit.errors import Diagnostic, FileSystemFault
 
 RESULT = "result.json"
-FILES = (RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz")
+FILES = (RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz", "model.json", "model.npz")
 """Everything that a run writes; `result.json` gets its name last, so a folder that has it is whole."""
 LOCK = ".lock"
 _CLAIMED: list[RunFolder] = []

@@ -38,7 +38,8 @@ def prediction_table(
     if classes:
         names = np.array(classes, dtype=object)
         shares = predictions if predictions.ndim == 2 else np.stack([1 - predictions, predictions], axis=1)
-        found |= {name: names[target.astype(int)]} if with_target else {}
+        told = np.append(names, "")  # a class that the model has not seen is told by nothing
+        found |= {name: told[target.astype(int)]} if with_target else {}
         found["prediction"] = names[np.argmax(shares, axis=1)]
         found |= {f"probability_{level}": shares[:, place] for place, level in enumerate(classes)}
     else:

@@ -13,6 +13,7 @@ from fitkit.run.assemble import Assembled
 from fitkit.run.conclude import Conclusion
 from fitkit.run.folder import RESULT, RunFolder
 from fitkit.run.prediction_table import as_csv, cell, prediction_table, written
+from fitkit.run.saved_model import NOTES, NUMBERS, SavedModel, code_of, notes_of, write_numbers
 
 
 def save(
@@ -35,9 +36,32 @@ def save(
     if conclusion.predictions is not None:
         columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
         folder.write("predictions.csv", _text(as_csv(columns)))
+        saved = _for_predictions(assembled, search, conclusion, folder)
+        folder.write(NOTES, _text(notes_of(assembled, saved)))
+        folder.write(NUMBERS, lambda stream: write_numbers(stream, saved))
     folder.write("parameters.npz", lambda stream: _arrays(stream, conclusion.values))
     folder.write(RESULT, _text(render(result) + "\n"))
     folder.publish()
+
+
+def _for_predictions(assembled: Assembled, search: Search, conclusion: Conclusion, folder: RunFolder) -> SavedModel:
+    """Return what predictions from the saved run will need."""
+    model, loss = assembled.problem.model, assembled.problem.loss
+    if model is None or loss is None:
+        raise AssertionError("predictions come from a model")
+    code, code_folder = code_of(assembled, folder.path)
+    return SavedModel(
+        theta=search.theta,
+        spread=conclusion.spread,
+        inputs=assembled.inputs,
+        classes=loss.classes,
+        unused=tuple(sorted(assembled.unused)),
+        learned=model.learned(),
+        level=conclusion.uncertainty.level,
+        residual_variance=conclusion.uncertainty.residual_variance,
+        code=code,
+        code_folder=code_folder,
+    )
 
 
 def _text(text: str) -> Callable[[BinaryIO], object]:

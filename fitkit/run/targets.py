@@ -13,6 +13,7 @@ from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.models import FormulaModel, Model
 from fitkit.models.coding import Levels, levels_of
 from fitkit.readers import Table
+from fitkit.readers.entries import is_number
 from fitkit.run.rows import text_columns
 
 if TYPE_CHECKING:
@@ -33,13 +34,26 @@ def read_target(model: Model, loss: Loss, table: Table) -> tuple[Vector, Loss]:
     if levels is not None and _are_classes(loss, levels):
         target, found = _classes(loss, levels, table, column or "")
         return target, found
-    target = _numbers(model, table)
+    target = _formula_or_column(model, table)
     _check_range(loss, target, table, model)
     if loss.classifies and set(target.tolist()) <= {0.0, 1.0}:
         if len(set(target.tolist())) == 1:
             raise DataError(_single(f"{target[0]:g}", table))
         loss = loss.with_classes(("0", "1"))
     return target, loss
+
+
+def numbers_of_target(model: Model, loss: Loss, table: Table) -> Vector:
+    """Return the target of a table that is predicted, shape (rows,): classes as their places, -1 for one that is new."""
+    import numpy as np
+
+    column = _column(model)
+    if loss.classes and column is not None:
+        numbers = None
+        if all(is_number(name) for name in loss.classes):
+            numbers = tuple(map(float, loss.classes))
+        return np.asarray(Levels(names=loss.classes, numbers=numbers).codes(table, column), np.float64)
+    return _formula_or_column(model, table)
 
 
 def _column(model: Model) -> str | None:
@@ -85,7 +99,7 @@ def _single(name: str, table: Table) -> Diagnostic:
     return Diagnostic(code="E323", message=message, file=table.file, help=way_out)
 
 
-def _numbers(model: Model, table: Table) -> Vector:
+def _formula_or_column(model: Model, table: Table) -> Vector:
     """Return the target, shape (rows,): a column, or a formula's left side."""
     import numpy as np
 
