@@ -26,7 +26,7 @@ from fitkit.losses.base import rounded_root
 from fitkit.models import MODELS, Model
 from fitkit.parameters import Layout, NamedValues, Prior
 from fitkit.regularization import Regularization
-from fitkit.types import Array, Rows, Scalar, Theta, Values
+from fitkit.types import Array, ConstraintValues, Rows, Scalar, Theta, Values
 
 
 class ShapeMismatchError(ValueError):
@@ -103,9 +103,9 @@ class Augmentation(NamedTuple):
     With shift = multiplier / weight this is the multiplier's term and the penalty's, up to a constant.
     """
 
-    shifts: Theta
+    shifts: ConstraintValues
     """Shape (constraints,)."""
-    weights: Theta
+    weights: ConstraintValues
 
 
 @final
@@ -300,7 +300,7 @@ class Problem:
         absolute = jnp.sum(jnp.abs(weights) if width is None else rounded_root(weights, width) ** 2)
         return self.smooth_objective(theta, self.rows, self.total_weight) + self.regularization.l1 * absolute
 
-    def sides(self, theta: Theta) -> tuple[Theta, Theta]:
+    def sides(self, theta: Theta) -> tuple[ConstraintValues, ConstraintValues]:
         """Return the left and the right side of each constraint, shape (constraints,) each."""
         names: dict[Any, Scalar] = dict(self.values(theta))
         both = [
@@ -309,13 +309,13 @@ class Problem:
         ]
         return jnp.stack([left for left, _ in both]), jnp.stack([right for _, right in both])
 
-    def excesses(self, theta: Theta) -> Theta:
+    def excesses(self, theta: Theta) -> ConstraintValues:
         """Return c_i, shape (constraints,): zero is the edge of each constraint, and inequalities hold at or below it."""
         left, right = self.sides(theta)
         signs = jnp.asarray([-1.0 if one.relation == ">=" else 1.0 for one in self.constraints], theta.dtype)
         return signs * (left - right)
 
-    def _overshoots(self, theta: Theta, augmentation: Augmentation) -> Theta:
+    def _overshoots(self, theta: Theta, augmentation: Augmentation) -> ConstraintValues:
         shifted = self.excesses(theta) + augmentation.shifts
         equality = jnp.asarray([one.relation == "==" for one in self.constraints])
         return jnp.where(equality | (shifted > 0), shifted, 0.0)

@@ -60,6 +60,8 @@ RowsByColumns: TypeAlias = Float[Array, "rows columns"]
 RowsMask: TypeAlias = Bool[Array, " rows"]
 Theta: TypeAlias = Float[Array, " free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
+ConstraintValues: TypeAlias = Float[Array, " constraints"]
+"""A number for each constraint."""
 FreeMask: TypeAlias = Bool[Array, " free"]
 """Which of the free numbers."""
 Outputs: TypeAlias = Float[Array, "rows ..."]

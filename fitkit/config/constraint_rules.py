@@ -20,6 +20,7 @@ def constraint_rules(sections: Sections) -> Iterator[Diagnostic]:
     if not constraints:
         return
     yield from _idle(constraints, sections)
+    yield from _arrays(constraints, sections)
     yield from _objective(sections)
     yield from _searches(sections)
 
@@ -33,6 +34,15 @@ def _idle(constraints: tuple[Constraint, ...], sections: Sections) -> Iterator[D
             message = "every parameter of this constraint is fixed: it holds, or it does not, whatever is fitted"
             way_out = "remove it, or let one of them be free"
             yield sections.tree.diagnostic(("constraints", index), "E112", message, way_out, value=True)
+
+
+def _arrays(constraints: tuple[Constraint, ...], sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse constraints on arrays: a constraint is about numbers."""
+    arrays = {name for name, parameter in sections.parameters.items() if parameter.shape is not None}
+    for index, constraint in enumerate(constraints):
+        for name in sorted(_leaves(constraint.names - {"pi"}, sections.parameters) & arrays):
+            message = f"`{name}` is an array, and constraints are about numbers"
+            yield sections.tree.word_diagnostic(("constraints", index), name, "E122", message, "remove it")
 
 
 def _leaves(names: frozenset[str], parameters: Mapping[str, Parameter]) -> set[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
 
 from fitkit.backend import array
 from fitkit.constraints.kernels import heights
-from fitkit.constraints.point import ConstrainedPoint, linear_rows, sizes
+from fitkit.constraints.point import ConstrainedPoint, linear_rows
 from fitkit.constraints.quadratic import null_space
 from fitkit.problem import Problem
 
@@ -28,7 +29,17 @@ ROUNDING = 1e-13
 """A change below this share of the objective is rounding."""
 
 
-def rise_beside(problem: Problem, point: ConstrainedPoint, direction: Vector) -> Literal["rises", "flat", "saddle"]:
+@final
+@dataclass(frozen=True)
+class Beside:
+    """What was found beside a point."""
+
+    word: Literal["rises", "flat", "saddle"]
+    lower: Vector | None = None
+    """A point that is lower, shape (free,)."""
+
+
+def look_beside(problem: Problem, point: ConstrainedPoint, direction: Vector) -> Beside:
     """Return what the objective does along a direction, shape (free,), with the constraints kept.
 
     A step is brought back to the equalities and to what it breaks, and once more to all rows that press, before heights are
@@ -36,19 +47,20 @@ def rise_beside(problem: Problem, point: ConstrainedPoint, direction: Vector) ->
     """
     import numpy as np
 
-    size = sizes(point.theta, point.largest)
+    size = np.maximum(np.abs(point.theta), point.largest)
     move = direction * (LENGTH / float(np.max(np.abs(direction) / np.where(size > 0, size, 1.0))))
     unit = float(np.sum((point.scale * move) ** 2)) / 2
     level = max(RISES * unit, ROUNDING * abs(point.value))
     none = np.zeros(len(point.rows.values), bool)
     found = [_rise(problem, point, side * move, kept) for side in (-1.0, 1.0) for kept in (none, point.multipliers > 0)]
-    if min(found) < -level:
-        return "saddle"
-    return "rises" if min(found) > level else "flat"
+    rise, there = min(found, key=lambda one: one[0])
+    if rise < -level:
+        return Beside("saddle", there)
+    return Beside("rises" if rise > level else "flat")
 
 
-def _rise(problem: Problem, point: ConstrainedPoint, move: Vector, kept: Mask) -> float:
-    """Return by how much the objective rises along a move with the `kept` rows at zero; infinity where the way is blocked."""
+def _rise(problem: Problem, point: ConstrainedPoint, move: Vector, kept: Mask) -> tuple[float, Vector]:
+    """Return the rise along a move with the `kept` rows at zero, infinity where the way is blocked, and where it led."""
     import numpy as np
 
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
@@ -57,7 +69,7 @@ def _rise(problem: Problem, point: ConstrainedPoint, move: Vector, kept: Mask) -
     for _ in range(MOST_RETURNS):
         rows = linear_rows(problem, theta)
         if not (np.isfinite(rows.values).all() and np.isfinite(rows.slopes).all()):
-            return float("inf")
+            return float("inf"), theta
         slopes = rows.slopes / point.scale
         lengths = np.linalg.norm(slopes, axis=1)
         unit = np.where(lengths > 0, lengths, 1.0)
@@ -69,7 +81,7 @@ def _rise(problem: Problem, point: ConstrainedPoint, move: Vector, kept: Mask) -
         back = null_space(slopes[chosen] / unit[chosen][:, None]).inverse @ (rows.values[chosen] / unit[chosen])
         theta = np.clip(theta - back / point.scale, lower, upper)
     else:
-        return float("inf")
+        return float("inf"), theta
     size = len(theta) * (1 if problem.rows is None else len(problem.rows))
     value = float(heights.for_work(size)(problem, array(theta, problem.lower.dtype))[0])
-    return value - point.value if np.isfinite(value) else float("inf")
+    return (value - point.value if np.isfinite(value) else float("inf")), theta

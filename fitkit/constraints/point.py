@@ -116,13 +116,19 @@ def point_at(
         scale = scale_of(theta, largest, value, gradient, hessian)
         reach = float(np.linalg.norm(scale * np.maximum(np.abs(theta), largest)))
         quadratic = solve_quadratic(gradient, hessian, rows, scale, reach)
+        if not quadratic.consistent:  # scales that lie far apart can make it seem so
+            even = scale_of(theta, largest, value, gradient, hessian, 1.0)
+            again = solve_quadratic(gradient, hessian, rows, even, reach)
+            scale, quadratic = (even, again) if again.consistent else (scale, quadratic)
     return ConstrainedPoint(
         theta=theta, largest=largest, value=value, gradient=gradient, hessian=hessian, rows=rows, scale=scale,
         quadratic=quadratic, evaluations=evaluations + 1,
     )  # fmt: skip
 
 
-def scale_of(theta: Vector, largest: Vector, value: float, gradient: Vector, hessian: Matrix) -> Vector:
+def scale_of(
+    theta: Vector, largest: Vector, value: float, gradient: Vector, hessian: Matrix, share: float = LEAST_SCALE
+) -> Vector:
     """Return what lengths of parameters are measured by, shape (free,), in units of the root of the objective.
 
     The root of the curvature along each parameter; where that vanishes, of the curvature that it has together with others,
@@ -135,7 +141,7 @@ def scale_of(theta: Vector, largest: Vector, value: float, gradient: Vector, hes
     height = float(np.sqrt(max(abs(value), float(np.max(np.abs(gradient) * size, initial=0.0))))) or 1.0
     known = np.where(size > 0, size, 1.0)
     crossed = np.sqrt(np.max(np.abs(hessian) * size, axis=1, initial=0.0) / known)
-    least = np.where(size > 0, np.maximum(LEAST_SCALE * height / known, CROSSED * crossed), 0.0)
+    least = np.where(size > 0, np.maximum(share * height / known, CROSSED * crossed), 0.0)
     scale = np.maximum(root, least)
     steep = np.abs(gradient) / height
     scale = np.where(scale > 0, scale, steep)

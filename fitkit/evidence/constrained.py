@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from fitkit.backend import array
-from fitkit.constraints.beside import rise_beside
+from fitkit.constraints.beside import Beside, look_beside
 from fitkit.constraints.kernels import both_sides
 from fitkit.constraints.point import ConstrainedPoint, point_at, sizes
 from fitkit.constraints.quadratic import null_space
@@ -57,8 +58,9 @@ def assess_constrained(problem: Problem, theta: Vector, seen: Vector) -> Evidenc
     largest = max(float(np.max(np.abs(values), initial=0.0)), _largest(point))
     directions = basis @ vectors
     doubtful = np.flatnonzero(values <= FLAT_BELOW * largest)
-    beside = {int(k): rise_beside(problem, point, directions[:, k]) for k in doubtful[:MOST_LOOKS]}
-    flat = np.array([k for k, found in beside.items() if found == "flat"], int)
+    beside = {int(k): look_beside(problem, point, directions[:, k]) for k in doubtful[:MOST_LOOKS]}
+    flat = np.array([k for k, found in beside.items() if found.word == "flat"], int)
+    lower = next((found.lower for found in beside.values() if found.lower is not None), None)
     gain = abs(float(point.gradient @ point.quadratic.step))
     share = float(np.sqrt(gain / abs(point.value))) if point.value else 0.0 if gain == 0 else np.inf
     if not point.quadratic.consistent:
@@ -76,15 +78,16 @@ def assess_constrained(problem: Problem, theta: Vector, seen: Vector) -> Evidenc
         linearization=LeastSquares(problem).linearize(theta) if problem.least_squares else None,
         gradient=point.gradient,
         hessian=point.hessian,
-        conditions=conditions,
+        conditions=replace(conditions, lower=lower),
     )
 
 
-def _minimum(beside: Mapping[int, str], doubtful: int) -> Literal["strict", "flat", "saddle", "unknown"]:
+def _minimum(beside: Mapping[int, Beside], doubtful: int) -> Literal["strict", "flat", "saddle", "unknown"]:
     """Return what directions without positive curvature make of a point, by what was found beside it along each."""
-    if "saddle" in beside.values():
+    words = {found.word for found in beside.values()}
+    if "saddle" in words:
         return "saddle"
-    if "flat" in beside.values():
+    if "flat" in words:
         return "flat"
     return "unknown" if doubtful else "strict"
 
@@ -134,6 +137,7 @@ def _conditions(problem: Problem, point: ConstrainedPoint) -> tuple[Conditions, 
         equalities=level.rank,
         presses=bool((strong & ~rows.equality)[:count].any()),
         determined=lost & (np.linalg.norm(level.basis, axis=1) >= 1e-9),
+        lower=None,
         settled=lost,
     )
     return conditions, strong

@@ -52,6 +52,8 @@ class Conditions:
     """Whether an inequality among the constraints is active, with a multiplier."""
     determined: Mask
     """Parameters that active inequalities and bounds leave no way to move, shape (free,)."""
+    lower: Vector | None
+    """A point beside this one that is lower and meets the constraints, where one was found, shape (free,)."""
     settled: Mask
     """The same with equalities alone counted too, shape (free,)."""
 

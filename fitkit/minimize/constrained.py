@@ -18,7 +18,7 @@ from fitkit.constraints.feasibility import nearest_feasible
 from fitkit.constraints.kernels import heights
 from fitkit.constraints.point import linear_rows, point_at, scale_of
 from fitkit.constraints.sequential import advance
-from fitkit.evidence import assess, confirms
+from fitkit.evidence import CLOSE, assess, confirms
 from fitkit.minimize.rounds import Walk, before_the_first, run_round
 from fitkit.minimize.search import Search, Watch, outside
 from fitkit.optimizers.base import Solver
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 24
 FIRST_WEIGHT = 10.0
 """The first penalty's curvature across a constraint, as a multiple of the objective's."""
+WHOLE = 0.3
+"""The share of the objective that stands for its curvature, over a parameter as large as it is, where that has none."""
 HEAVIER = 10.0
 ENOUGH_LESS = 0.25
 """A weight grows where a round leaves more than this share of the violation."""
@@ -43,6 +45,10 @@ ROUGHLY = 1e-5
 MOST_STEPS_OF_A_ROUND = 300
 BOTTOMLESS = 1e8
 """A round that falls by so many times all that was there before goes to infinity: its penalty is too light."""
+PATIENT = 2
+MOST_ESCAPES = 5
+MOST_ASTRAY = 3
+"""Steps in a row that may be made where the linear constraints seem to contradict each other."""
 MOST_LOST = 4
 """So many rounds may end where no constraint can be met any more, before that is the answer."""
 MOST_SEQUENTIAL = 100
@@ -86,6 +92,8 @@ def walk_constrained(
             break
         reason = _exactly(walk, pressure, rule, stopping, theta)
         nearest = nearest_feasible(problem, walk.theta, walk.largest)
+        if not reason and rounds == PATIENT:  # what the rounds have learned leads nowhere: once without it
+            reason = _afresh(walk, theta, rule, stopping)
         if not reason and not nearest.met:  # the objective has won over the constraints: begin again, with heavier ones
             lost += 1
             walk.step += 1
@@ -105,7 +113,7 @@ def _first_pressure(walk: Walk) -> _Pressure | None:
     rows, count = linear_rows(problem, theta), len(problem.constraints)
     if not all(np.isfinite(part).all() for part in (gradient, hessian, rows.values, rows.slopes)):
         return None
-    scale = scale_of(theta, walk.largest, value, gradient, hessian)
+    scale = scale_of(theta, walk.largest, value, gradient, hessian, WHOLE)
     lengths = np.linalg.norm(rows.slopes[:count] / scale, axis=1)
     height = np.sqrt(abs(value)) or 1.0
     beside = np.where(rows.values[:count] != 0, np.abs(rows.values[:count]) / height, 1.0)
@@ -174,6 +182,20 @@ def _exactly(walk: Walk, pressure: _Pressure, rule: StopRule, stopping: Stopping
     return Reason.RUNNING
 
 
+def _afresh(walk: Walk, begun: Vector, rule: StopRule, stopping: Stopping) -> Reason:
+    """Return a claim if sequential steps from `begun`, without multipliers, end in a minimum."""
+    import numpy as np
+
+    here = walk.theta
+    walk.step += 1
+    walk.take(begun)
+    reason = _sequentially(walk, np.zeros(len(walk.problem.constraints)), rule, stopping)
+    if not reason:
+        walk.step += 1
+        walk.take(here)
+    return reason
+
+
 def _feasible(walk: Walk, theta: Vector) -> Vector | None:
     """Return a point near theta where all constraints hold, None where there is none or theta is one."""
     nearest = nearest_feasible(walk.problem, theta, walk.largest)
@@ -181,15 +203,26 @@ def _feasible(walk: Walk, theta: Vector) -> Vector | None:
     return nearest.theta if nearest.met and (nearest.theta != theta).any() else None
 
 
-def _sequentially(walk: Walk, multipliers: Vector, rule: StopRule, stopping: Stopping) -> Reason:
-    """Return a claim if sequential quadratic programming from here ends in a minimum, where the walk then is."""
+def _sequentially(walk: Walk, multipliers: Vector, rule: StopRule, stopping: Stopping, escapes: int = 0) -> Reason:
+    """Return a claim if sequential quadratic programming from here ends in a minimum, where the walk then is.
+
+    Args:
+        walk: begins here.
+        multipliers: of the constraints, shape (constraints,).
+        rule: when to stop.
+        stopping: the time that there is.
+        escapes: how often it went on beside a saddle before.
+    """
     import numpy as np
 
     problem = walk.problem
     point = point_at(problem, walk.theta, multipliers, walk.largest)
-    weights = np.abs(multipliers)
+    weights, astray = np.abs(multipliers), 0
     for _ in range(MOST_SEQUENTIAL):
-        if point is None or not point.quadratic.consistent or point.measure <= EXACT:
+        if point is None or point.measure <= EXACT:
+            break
+        astray = 0 if point.quadratic.consistent else astray + 1
+        if astray > MOST_ASTRAY:
             break
         if walk.step >= rule.max_steps:
             return Reason.MAX_STEPS
@@ -207,6 +240,11 @@ def _sequentially(walk: Walk, multipliers: Vector, rule: StopRule, stopping: Sto
     if point is None:
         return Reason.RUNNING
     evidence = assess(problem, walk.theta, walk.largest)
+    lower = None if evidence.conditions is None else evidence.conditions.lower
+    if evidence.minimum == "saddle" and lower is not None and escapes < MOST_ESCAPES and evidence.newton_step < CLOSE:
+        walk.step += 1
+        walk.take(lower)
+        return _sequentially(walk, multipliers, rule, stopping, escapes + 1)
     if evidence.minimum == "saddle" or not (evidence.known and confirms(evidence, rule.gtol)):
         return Reason.RUNNING
     return Reason.GRADIENT_SMALL if evidence.optimality <= max(rule.gtol, EXACT) else Reason.STEP_SMALL

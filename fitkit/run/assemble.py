@@ -10,6 +10,7 @@ from fitkit.errors import ConfigError, DataError, Diagnostic
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.poisson import Poisson
 from fitkit.models import FormulaModel, Model, PythonModel
+from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.parameters import Parameter
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
@@ -69,6 +70,7 @@ def assemble(
         roles = check_names(source, ())
         parameters = dict(config.parameters)
         parts = parameter_parts(parameters, roles.unused, config.seed, dtype)
+        _few_enough(source, len(parts.start))
         problem = Problem(
             **parts.fields,
             expression=config.minimize,
@@ -85,6 +87,8 @@ def assemble(
     known_parameters(source, model)
     parameters = with_defaults(config, model)
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
+    _in_reported_units(source, model)
+    _few_enough(source, len(parts.start))
     rows, total = read_rows(config, table, model, loss, target_numbers, dtype)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
@@ -110,6 +114,20 @@ def assemble(
     register_pytrees()
     try_python(source, problem, parts.start, derivatives=not for_check)
     return assembled
+
+
+def _in_reported_units(source: ConfigSource, model: Model) -> None:
+    """Refuse constraints where the search has other numbers than those reported: they are about the latter."""
+    if source.config.constraints and model.reports_otherwise:
+        message = f"`constraints` are not available yet for this `{model.kind}` model, which searches in other units"
+        raise ConfigError(source.diagnostic(("constraints",), "E110", message, "write the model as a formula"))
+
+
+def _few_enough(source: ConfigSource, free: int) -> None:
+    """Refuse constraints on more parameters than exact Hessians are formed of."""
+    if source.config.constraints and free > DENSE_UP_TO:
+        message = f"`constraints` take up to {DENSE_UP_TO} free parameters, and this fit has {free}"
+        raise ConfigError(source.diagnostic(("constraints",), "E111", message, "hold some, or tie them"))
 
 
 def _registered(assembled: Assembled) -> Assembled:
