@@ -7,14 +7,26 @@ and listed without JAX. `Kernel` compiles a function at its first call, in JAX's
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from fitkit.errors import Diagnostic, EnvironmentFault
 
-__all__ = ["COMPILATIONS", "CompilationLog", "Kernel", "array", "jax", "jnp", "kernel", "lax", "optax", "select_device"]
+__all__ = [
+    "COMPILATIONS",
+    "BoundKernel",
+    "CompilationLog",
+    "Kernel",
+    "array",
+    "jax",
+    "jnp",
+    "kernel",
+    "lax",
+    "optax",
+    "select_device",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,6 +101,8 @@ _LIGHT: dict[str, bool | int | str | float] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+MOST_STRUCTURES = 256
+"""Structures of arguments whose bound programs are kept."""
 LIGHT_WORK = 200_000
 """Rows times parameters up to which the light pipeline is the faster choice over a whole fit."""
 
@@ -125,9 +139,45 @@ class Kernel(Generic[P, R]):
         """Return the compiled function that suits `work`, in rows times parameters per call."""
         return self.light if work <= LIGHT_WORK else self.full
 
-    def program(self, work: int, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Return the traced program for arguments of this structure, a closed jaxpr; after a call with them at no cost."""
-        return self.for_work(work).trace(*args, **kwargs).jaxpr  # type: ignore[attr-defined]  # of what jax.jit returns
+    def bound(self, work: int, *fixed: Any) -> BoundKernel:
+        """Return the compiled function with its first and its last argument given, for many calls with what is between.
+
+        The pytrees are taken apart once, not at each call, which costs more than a small program itself.
+        """
+        leaves, structure = jax.tree.flatten(fixed)
+        return BoundKernel(self._flat(structure, work <= LIGHT_WORK), [jnp.asarray(leaf) for leaf in leaves])
+
+    @cached_property
+    def _flat(self) -> Callable[..., Callable[..., Any]]:
+        """Return the maker of functions of leaves, by the structure that they make; the last ones are kept."""
+
+        def build(structure: Any, light: bool) -> Callable[..., Any]:  # noqa: FBT001 - a key of the cache
+            def flat(leaves: Sequence[Any], *moving: Any) -> Any:
+                first, last = jax.tree.unflatten(structure, leaves)
+                return self.function(first, *moving, last)  # type: ignore[call-arg]  # whose first and last they are
+
+            options = _LIGHT if light and jax.default_backend() == "cpu" else None
+            return jax.jit(flat, compiler_options=options)
+
+        return lru_cache(maxsize=MOST_STRUCTURES)(build)
+
+
+@final
+@dataclass(frozen=True)
+class BoundKernel:
+    """A compiled function of what moves; numpy arrays are its arguments at the least cost."""
+
+    _function: Callable[..., Any]
+    leaves: Sequence[jax.Array]
+    """Of the arguments that are given."""
+
+    def __call__(self, *moving: Any) -> Any:
+        """Return the results as arrays of the device, which may still be under way."""
+        return self._function(self.leaves, *moving)
+
+    def program(self, *moving: Any) -> Any:
+        """Return the traced program, a closed jaxpr of the leaves and what moves; after a call at no cost."""
+        return self._function.trace(self.leaves, *moving).jaxpr  # type: ignore[attr-defined]  # of what jax.jit returns
 
 
 def kernel(*static: str, donated: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Kernel[P, R]]:

@@ -128,8 +128,8 @@ def test_a_program_gives_the_same_residuals_and_derivatives_to_all_digits_of_a_d
     theta = array([0.7, 0.3, 1.9][: len(config["parameters"])], problem.lower.dtype)
     assert problem.rows is not None
     in_doubles = expand.light(problem, theta, problem.rows)
-    program = expand.program(0, problem, theta, problem.rows)
-    predictions, columns = evaluate(program, [*jax.tree.leaves((problem, theta, problem.rows))])
+    bound = expand.bound(0, problem, problem.rows)
+    predictions, columns = evaluate(bound.program(theta), [*bound.leaves, theta])
     np.testing.assert_allclose(predictions.rounded(), in_doubles.predictions, rtol=1e-14)
     np.testing.assert_allclose(columns.rounded(), in_doubles.columns, rtol=1e-13, atol=1e-14)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
-from fitkit.optimizers.least_squares import Linearization
+from fitkit.optimizers.linearization import Linearization
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:

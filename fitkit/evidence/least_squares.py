@@ -9,7 +9,8 @@ from fitkit.evidence.left_to_minimum import left_to_minimum
 from fitkit.evidence.neighbours import look_beside
 from fitkit.losses import DistanceLoss
 from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, targets_of
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
 from fitkit.problem import Problem
 

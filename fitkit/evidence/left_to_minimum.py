@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE
 from fitkit.optimizers.exact_newton import NewtonStep, rounding_of_minimum
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.refinement import loses_digits, refine
 from fitkit.optimizers.rounding_of_data import rounding_of_data
 

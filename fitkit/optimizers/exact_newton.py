@@ -13,7 +13,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.subspace import RANK_TOLERANCE
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
-from fitkit.backend import array, jax
+from fitkit.backend import BoundKernel, Kernel, array
+from fitkit.optimizers.bound_rows import CHUNK, REMEMBERED_UP_TO, BoundRows, remember
+from fitkit.optimizers.linearization import Linearization, lengths, triangular_factor
 from fitkit.optimizers.row_kernels import (
     Expansion,
     bend_penalties,
@@ -24,6 +26,7 @@ from fitkit.optimizers.row_kernels import (
     penalty_curvature,
     residual_curvature,
     second_derivative,
+    second_derivatives,
 )
 from fitkit.problem import Problem, RowData
 
@@ -34,73 +37,12 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
-CHUNK = 65_536
-"""Rows linearized at a time: with ten parameters 5 MB, within the cache of the last level."""
-
-
 KEPT = 2**25
 """Numbers of a Jacobian that are kept for a second look, 256 MB; a larger one is computed again."""
 
 
 POLARIZED_UP_TO = 24
 """Parameters up to which S is put together from second derivatives along pairs of them."""
-
-
-def triangular_factor(matrix: Matrix) -> Matrix:
-    """Return R of the QR factorization, shape (min(rows, columns), columns)."""
-    import numpy as np
-
-    factor: Matrix = np.asarray(np.linalg.qr(matrix, mode="r"))
-    return factor
-
-
-def _lengths(matrix: Matrix) -> Vector:
-    """Return the lengths of the columns; squares of a column that nearly vanishes must not underflow to nothing."""
-    import numpy as np
-
-    largest = np.max(np.abs(matrix), axis=0, initial=0.0)
-    unit = np.where(largest > 0, largest, 1.0)
-    lengths: Vector = largest * np.linalg.norm(matrix / unit, axis=0)
-    return lengths
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Linearization:
-    """The residuals near a point: r(theta + v) = r + J v, as the triangular factor of [J r]."""
-
-    factor: Matrix
-    """R, shape (free, free): J'J = R'R."""
-    projected: Vector
-    """q = Q'r, shape (free,): the part of the residual within reach of a linear step."""
-    sum_of_squares: float
-    """|r|², which is the objective."""
-    column_norms: Vector
-    """|J_j|, shape (free,)."""
-    columns: tuple[Matrix, ...] | None = None
-    """The columns of [J r], (free + 1, rows) for each chunk of rows and the penalties, where they fit into memory."""
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number is finite."""
-        import numpy as np
-
-        return bool(np.isfinite(self.sum_of_squares) and np.isfinite(self.factor).all())
-
-    @property
-    def gradient(self) -> Vector:
-        """J'r, half the gradient of the objective, shape (free,)."""
-        return self.factor.T @ self.projected
-
-    def cosines(self, free: NDArray[np.bool_]) -> float:
-        """Return the largest cosine between r and a column of J among the `free` ones, in [0, 1]; MINPACK's gnorm."""
-        import numpy as np
-
-        norm = float(np.sqrt(self.sum_of_squares))
-        if norm == 0.0 or not free.any():
-            return 0.0
-        columns = np.where(self.column_norms > 0, self.column_norms, 1.0)
-        return float(np.max(np.abs(self.gradient / columns)[free], initial=0.0) / norm)
 
 
 @final
@@ -121,12 +63,20 @@ class LeastSquares:
         """Return the rows in pieces of one shape each, the last filled up with rows of weight zero."""
         return self.rows.chunks(CHUNK)
 
+    def _bound(self, row_kernel: Kernel[..., Any]) -> list[BoundKernel]:
+        """Return a kernel bound to every chunk of rows."""
+        return BoundRows.of(self.problem).chunks_of(row_kernel, len(self.problem.lower))
+
+    def _moving(self, numbers: Vector) -> Vector:
+        """Return numbers of the host as the kernels take them."""
+        return numbers.astype(self.problem.lower.dtype, copy=False)
+
     def expansions(self, theta: Vector) -> Iterator[Expansion]:
         """Yield the expansion of every chunk; the next one is under way while the last is used."""
-        point = array(theta, self.problem.lower.dtype)
+        point = self._moving(theta)
         ahead = None
-        for rows in self.chunks():
-            following = expand.for_work(len(rows) * len(theta))(self.problem, point, rows)
+        for expanded in self._bound(expand):
+            following = Expansion(*expanded(point))
             if ahead is not None:
                 yield ahead
             ahead = following
@@ -168,7 +118,16 @@ class LeastSquares:
         return self.has_penalties and bool(curved)
 
     def linearize(self, theta: Vector) -> Linearization:
-        """Return the linearization at theta, shape (free,)."""
+        """Return the linearization at theta, shape (free,); of the last points it is remembered."""
+        kept, key = BoundRows.of(self.problem).points, theta.tobytes()
+        found = kept.get(key)
+        if found is None:
+            found = self._linearize(theta)
+            if len(self.rows) * len(theta) <= REMEMBERED_UP_TO:
+                remember(kept, key, found)
+        return found
+
+    def _linearize(self, theta: Vector) -> Linearization:
         import numpy as np
 
         size = len(theta)
@@ -192,7 +151,7 @@ class LeastSquares:
                 projected=padded[:size, size],
                 # Q keeps lengths: those of the factor's columns are those of J and r.
                 sum_of_squares=float(padded[:, size] @ padded[:, size]),
-                column_norms=_lengths(padded[:, :size]),
+                column_norms=lengths(padded[:, :size]),
                 columns=tuple(kept) if keep else None,
             )
 
@@ -200,16 +159,19 @@ class LeastSquares:
         """Return J'a, shape (free,), where a is the second derivative of the residuals along `velocity`."""
         import numpy as np
 
-        dtype = self.problem.lower.dtype
-        point, direction = array(theta, dtype), array(velocity, dtype)
+        point, direction = self._moving(theta), self._moving(velocity)
         total = np.zeros(len(theta))
         with np.errstate(all="ignore"):
-            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
-                work = len(rows) * len(theta)
-                second = second_derivative.for_work(work)(self.problem, point, direction, rows)
+            for along, columns in zip(
+                self._bound(second_derivative), self.known_columns(theta, at_theta), strict=False
+            ):
+                second = along(point, direction)
                 total += columns[: len(theta)] @ np.asarray(second, np.float64)
             if self.has_curved_penalties:
-                total += np.asarray(bend_penalties.light(self.problem, point, direction), np.float64)
+                total += np.asarray(
+                    bend_penalties.light(self.problem, *(array(each, point.dtype) for each in (point, direction))),
+                    np.float64,
+                )
         return total
 
     def known_columns(self, theta: Vector, at_theta: Linearization) -> Iterable[Matrix]:
@@ -219,41 +181,55 @@ class LeastSquares:
     def curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:
         """Return S = sum_i r_i Hess r_i, shape (free, free): what Gauss-Newton leaves out of the Hessian.
 
-        For few parameters by polarization, so that the program which bends the steps serves here too and nothing new is
-        compiled. Penalties have residuals linear in theta unless a parameter is tied or searched in its logarithm, or l1 is
-        smoothed.
+        For few parameters by polarization, S_ij = (s(i + j) - s(i) - s(j)) / 2 from second derivatives along single
+        parameters and pairs, whose program is much smaller than that of a Hessian. Of the last points it is remembered.
         """
+        kept, key = BoundRows.of(self.problem).curvatures, theta.tobytes()
+        found = kept.get(key)
+        if found is None:
+            found = self._curvature(theta, at_theta)
+            remember(kept, key, found)
+        return found
+
+    def _curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:
         import numpy as np
 
-        dtype = self.problem.lower.dtype
-        point = array(theta, dtype)
+        point = self._moving(theta)
         with np.errstate(all="ignore"):
             total = np.zeros((len(theta), len(theta)))
             if self.has_curved_penalties:
-                total += np.asarray(penalty_curvature.light(self.problem, point), np.float64)
+                total += np.asarray(penalty_curvature.light(self.problem, array(point, point.dtype)), np.float64)
             if len(theta) <= POLARIZED_UP_TO:
                 return total + self._polarized(point, at_theta, theta)
-            for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
-                part = residual_curvature.full(self.problem, point, array(columns[-1], dtype), rows)
-                total += np.asarray(part, np.float64)
+            for part, columns in zip(
+                self._bound(residual_curvature), self.known_columns(theta, at_theta), strict=False
+            ):
+                total += np.asarray(part(point, self._moving(columns[-1])), np.float64)
             return total
 
-    def _polarized(self, point: jax.Array, at_theta: Linearization, theta: Vector) -> Matrix:
-        """Return S from second derivatives along single parameters and pairs: S_ij = (s(i + j) - s(i) - s(j)) / 2."""
+    def _polarized(self, point: Vector, at_theta: Linearization, theta: Vector) -> Matrix:
         import numpy as np
 
-        size, dtype = len(theta), self.problem.lower.dtype
+        size = len(theta)
         scale = np.where(at_theta.column_norms > 0, at_theta.column_norms, 1.0)
-        units = np.eye(size) / scale  # of like effect on the residuals, so that neither is lost in a sum of two
-        along = np.zeros((size, size))
-        for rows, columns in zip(self.chunks(), self.known_columns(theta, at_theta), strict=False):
-            second = second_derivative.for_work(len(rows) * size)
-            for i in range(size):
-                for j in range(i + 1):
-                    direction = array(units[i] if i == j else units[i] + units[j], dtype)
-                    along[i, j] += columns[-1] @ np.asarray(second(self.problem, point, direction, rows), np.float64)
-        single = np.diag(along)
-        lower = np.tril(along - single[:, None] - single[None, :], -1) / 2
-        scaled: Matrix = lower + lower.T + np.diag(single)
-        curvature: Matrix = scaled * np.outer(scale, scale)
+        # Of like effect on the residuals, so that neither is lost in a sum of two.
+        first, second = np.tril_indices(size)
+        directions = self._moving(_pairs(first, second, size) / scale)
+        along = np.zeros(len(first))
+        for bends, columns in zip(self._bound(second_derivatives), self.known_columns(theta, at_theta), strict=False):
+            along += np.asarray(bends(point, directions, self._moving(columns[-1])), np.float64)
+        scaled = np.zeros((size, size))
+        scaled[first, second] = along
+        single = np.diag(scaled)
+        lower = np.tril(scaled - single[:, None] - single[None, :], -1) / 2
+        curvature: Matrix = (lower + lower.T + np.diag(single)) * np.outer(scale, scale)
         return curvature
+
+
+def _pairs(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> Matrix:
+    """Return the unit vectors of single parameters, and the sums of two, shape (pairs, size)."""
+    import numpy as np
+
+    unit = np.eye(size)
+    pairs: Matrix = np.where((first == second)[:, None], unit[first], unit[first] + unit[second])
+    return pairs

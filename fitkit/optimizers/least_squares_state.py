@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.stopping import Measures
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
 from fitkit.problem import Problem

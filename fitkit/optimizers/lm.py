@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.exact_newton import newton_step, rounding_of_minimum
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
+from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.refinement import loses_digits, refine
 from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem

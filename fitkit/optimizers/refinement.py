@@ -22,8 +22,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.backend import array, jax
+from fitkit.backend import jax
 from fitkit.double_double import DoubleDouble, UnknownOperation, evaluate
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.optimizers.exact_newton import EPSILON
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.row_kernels import expand, expand_penalties
@@ -159,13 +160,12 @@ def precise_columns(squares: LeastSquares, theta: DoubleDouble) -> DoubleDouble:
     import numpy as np
 
     problem = squares.problem
-    point = array(theta.high, problem.lower.dtype)
-    parts: list[DoubleDouble] = []
-    for rows in squares.chunks():
-        program = expand.program(len(rows) * len(theta.high), problem, point, rows)
-        parts.append(evaluate(program, [*jax.tree.leaves(problem), theta, *jax.tree.leaves(rows)])[1])
+    parts: list[DoubleDouble] = [
+        evaluate(bound.program(theta.high), [*bound.leaves, theta])[1]
+        for bound in BoundRows.of(problem).chunks_of(expand, len(theta.high))
+    ]
     if squares.has_penalties:
-        program = expand_penalties.program(0, problem, point)
+        program = expand_penalties.light.trace(problem, theta.high).jaxpr  # type: ignore[attr-defined]  # of jax.jit
         parts.append(evaluate(program, [*jax.tree.leaves(problem), theta])[0])
     if len(parts) == 1:
         return parts[0]

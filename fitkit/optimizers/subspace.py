@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fitkit.optimizers.least_squares import Linearization, triangular_factor
+from fitkit.optimizers.linearization import Linearization, triangular_factor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array, jax, kernel
-from fitkit.optimizers.least_squares import LeastSquares, Linearization
+from fitkit.optimizers.least_squares import LeastSquares
+from fitkit.optimizers.linearization import Linearization
 from fitkit.problem import Problem, RowData
 from fitkit.types import Theta
 

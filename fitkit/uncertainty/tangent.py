@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence import Evidence
-from fitkit.optimizers.least_squares import Linearization
+from fitkit.optimizers.linearization import Linearization
 from fitkit.uncertainty.information import inverse_of_factor, inverse_of_hessian
 
 if TYPE_CHECKING:

@@ -1,0 +1,60 @@
+"""The row kernels of one problem, bound to its rows once, and the points that were last looked at with them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, final
+
+from fitkit.backend import BoundKernel, Kernel
+from fitkit.optimizers.linearization import Linearization
+from fitkit.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
+CHUNK = 65_536
+"""Rows linearized at a time: with ten parameters 5 MB, within the cache of the last level."""
+REMEMBERED = 4
+"""Points that are kept: the search ends where the evidence looks first."""
+REMEMBERED_UP_TO = 2**20
+"""Numbers of a Jacobian up to which its point is kept, 8 MB."""
+
+
+@final
+class BoundRows:
+    """What is kept of a problem between looks at it; a problem never changes, so it cannot go stale."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._bound: dict[tuple[int, int], list[BoundKernel]] = {}
+        self.points: OrderedDict[bytes, Linearization] = OrderedDict()
+        self.curvatures: OrderedDict[bytes, Matrix] = OrderedDict()
+
+    @classmethod
+    def of(cls, problem: Problem) -> BoundRows:
+        """Return what is kept of this problem."""
+        kept: BoundRows | None = problem.__dict__.get("_bound_rows")
+        if kept is None:
+            kept = problem.__dict__["_bound_rows"] = cls(problem)
+        return kept
+
+    def chunks_of(self, kernel: Kernel[..., Any], size: int) -> list[BoundKernel]:
+        """Return a kernel of problem, ..., rows bound to each chunk of rows; `size` is how many parameters are free."""
+        key = id(kernel), size
+        if key not in self._bound:
+            if self._problem.rows is None:
+                raise AssertionError("least squares has rows")
+            chunks = self._problem.rows.chunks(CHUNK)
+            self._bound[key] = [kernel.bound(len(rows) * size, self._problem, rows) for rows in chunks]
+        return self._bound[key]
+
+
+def remember(kept: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:
+    """Keep a value, and forget the oldest of too many."""
+    kept[key] = value
+    if len(kept) > REMEMBERED:
+        kept.popitem(last=False)
