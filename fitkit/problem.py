@@ -178,7 +178,7 @@ class Problem:
     @property
     def single(self) -> bool:
         """Whether the numbers are float32."""
-        return str(self.lower.dtype) == "float32"
+        return bool(self.lower.dtype.itemsize == 4)
 
     @property
     def least_squares(self) -> bool:

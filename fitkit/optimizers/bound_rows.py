@@ -29,8 +29,13 @@ class BoundRows:
     """What is kept of a problem between looks at it; a problem never changes, so it cannot go stale."""
 
     def __init__(self, problem: Problem) -> None:
+        import numpy as np
+
         self._problem = problem
         self._bound: dict[tuple[int, int], list[BoundKernel]] = {}
+        self.lower: Vector = np.asarray(problem.lower, np.float64)
+        self.upper: Vector = np.asarray(problem.upper, np.float64)
+        self.bounded = bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
         self.points: OrderedDict[bytes, Linearization] = OrderedDict()
         self.curvatures: OrderedDict[bytes, Matrix] = OrderedDict()
 

@@ -59,6 +59,21 @@ class LeastSquares:
             raise AssertionError("least squares has rows")
         return self.problem.rows
 
+    @property
+    def lower(self) -> Vector:
+        """The lower bounds as numbers of the host, shape (free,)."""
+        return BoundRows.of(self.problem).lower
+
+    @property
+    def upper(self) -> Vector:
+        """The upper bounds as numbers of the host, shape (free,)."""
+        return BoundRows.of(self.problem).upper
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any parameter has a bound."""
+        return BoundRows.of(self.problem).bounded
+
     def chunks(self) -> tuple[RowData, ...]:
         """Return the rows in pieces of one shape each, the last filled up with rows of weight zero."""
         return self.rows.chunks(CHUNK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -47,11 +48,15 @@ class LeastSquaresState:
 
 def relative_length(step: Vector, theta: Vector, largest: Vector) -> float:
     """Return the largest move relative to its parameter; where a parameter has always been zero any move counts as one."""
-    import numpy as np
-
-    size = np.where(theta != 0, np.abs(theta), largest)
-    moves = np.where(step == 0, 0.0, np.abs(step) / np.where(size > 0, size, np.abs(step) + (step == 0)))
-    return float(np.max(moves, initial=0.0))
+    longest = 0.0
+    # Plain numbers: for few parameters three times as fast as arrays.
+    for move, at, seen in zip(step.tolist(), theta.tolist(), largest.tolist(), strict=True):
+        size = abs(at) or seen
+        share = 0.0 if move == 0 else abs(move) / size if size > 0 else 1.0
+        if math.isnan(share):
+            return math.nan
+        longest = max(longest, share)
+    return longest
 
 
 def state_at(
@@ -80,9 +85,10 @@ def state_at(
             growth=2.0, wait=0, patience=1, crawled=0, measures=unknown, evaluations=evaluations,
         )  # fmt: skip
     gradient = point.gradient
-    held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
+    squares = LeastSquares(problem)
+    held = ((theta <= squares.lower) & (gradient > 0)) | ((theta >= squares.upper) & (gradient < 0))
     newton = gauss_newton(point, ~held)
-    rows = len(LeastSquares(problem).rows)
+    rows = len(squares.rows)
     with np.errstate(invalid="ignore"):  # an infinite spread of a scatter that has underflowed to zero
         sigma = newton.spread * np.sqrt(point.sum_of_squares / max(1, rows - len(theta)))
     share = 1e-3 if problem.single else 1e-6

@@ -25,10 +25,14 @@ def lengths(matrix: Matrix) -> Vector:
     """Return the lengths of the columns; squares of a column that nearly vanishes must not underflow to nothing."""
     import numpy as np
 
+    squares: Vector = np.einsum("ij,ij->j", matrix, matrix)
+    if squares.min(initial=1.0) > 1e-200 and squares.max(initial=1.0) < 1e200:
+        roots: Vector = np.sqrt(squares)
+        return roots
     largest = np.max(np.abs(matrix), axis=0, initial=0.0)
     unit = np.where(largest > 0, largest, 1.0)
-    lengths: Vector = largest * np.linalg.norm(matrix / unit, axis=0)
-    return lengths
+    scaled: Vector = largest * np.linalg.norm(matrix / unit, axis=0)
+    return scaled
 
 
 @final

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
+from fitkit.optimizers.damped_system import DampedSystem
 from fitkit.optimizers.exact_newton import newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
@@ -97,15 +99,17 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
     import numpy as np
 
     squares = LeastSquares(problem)
-    lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
+    room = squares.lower - state.theta, squares.upper - state.theta
+    system = DampedSystem(state.point, state.scale, state.movable)
     damping, growth, evaluations = state.damping, state.growth, state.evaluations
     while True:
-        room = (lower - state.theta, upper - state.theta)
-        velocity = damped_step(state.point, state.scale, damping, state.movable, room)
+        velocity = system.velocity(damping)
+        if squares.bounded and ((velocity < room[0]) | (velocity > room[1])).any():
+            velocity = damped_step(state.point, state.scale, damping, state.movable, room)
         if relative_length(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
             stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
             return replace(state, measures=stalled, evaluations=evaluations)
-        trial = _bent(squares, state, velocity, damping, (lower, upper))
+        trial = _bent(squares, state, system, velocity, damping)
         if trial is not None:
             point = squares.linearize(trial)
             evaluations += 1
@@ -126,7 +130,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
 
 
 def _bent(
-    squares: LeastSquares, state: LeastSquaresState, velocity: Vector, damping: float, box: tuple[Vector, Vector]
+    squares: LeastSquares, state: LeastSquaresState, system: DampedSystem, velocity: Vector, damping: float
 ) -> Vector | None:
     """Return theta + v + a/2 inside the box, or None where the acceleration a is too long to trust."""
     import numpy as np
@@ -134,27 +138,32 @@ def _bent(
     bend = squares.bend(state.theta, velocity, state.point)
     if not np.isfinite(bend).all():
         return None
-    lower, upper = box
-    down, up = velocity <= lower - state.theta, velocity >= upper - state.theta
-    acceleration = bend_step(state.point, state.scale, damping, state.movable & ~(down | up), bend)
-    if 2 * np.linalg.norm(state.scale * acceleration) > BEND_LIMIT * np.linalg.norm(state.scale * velocity):
+    down, up = velocity <= squares.lower - state.theta, velocity >= squares.upper - state.theta
+    on_walls = squares.bounded and (down | up).any()
+    if on_walls:
+        acceleration = bend_step(state.point, state.scale, damping, state.movable & ~(down | up), bend)
+    else:
+        acceleration = system.acceleration(damping, bend)
+    bent, straight = state.scale * acceleration, state.scale * velocity
+    if 2 * math.sqrt(bent @ bent) > BEND_LIMIT * math.sqrt(straight @ straight):
         return None
-    trial = np.clip(state.theta + velocity + acceleration / 2, lower, upper)
-    # On a wall, not where theta + (wall - theta) rounds to: an ulp beside it, the slope would not be seen to press against it.
-    trial = np.where(down, lower, np.where(up, upper, trial))
+    trial = state.theta + velocity + acceleration / 2
+    if squares.bounded:
+        trial = np.clip(trial, squares.lower, squares.upper)
+    if on_walls:
+        # Not where theta + (wall - theta) rounds to: an ulp beside it, the slope would not be seen to press against it.
+        trial = np.where(down, squares.lower, np.where(up, squares.upper, trial))
     return trial if (trial != state.theta).any() else None
 
 
 def _ratio(before: Linearization, after: Linearization, velocity: Vector) -> float:
     """Return the actual over the foretold decrease; negative where the objective rose or is not finite."""
-    import numpy as np
-
     linear = before.projected + before.factor @ velocity
     foretold = float(before.projected @ before.projected - linear @ linear)
     actual = before.sum_of_squares - after.sum_of_squares
     if not after.finite or actual <= 0:
         return -1.0
-    return actual / foretold if foretold > 0 and np.isfinite(foretold) else 1.0
+    return actual / foretold if 0 < foretold < math.inf else 1.0
 
 
 def _wants_polish(state: LeastSquaresState) -> bool:

@@ -122,6 +122,8 @@ def judge(rule: StopRule, step: Any, since_best: Any, measures: Measures, xp: An
         ((rule.epochs >= 0) & (step >= rule.epochs), Reason.EPOCHS_DONE),
         (step >= rule.max_steps, Reason.MAX_STEPS),
     )
+    if isinstance(step, int):  # on the host
+        return next((reason for test, reason in tests if test), Reason.RUNNING)
     code = xp.asarray(int(Reason.RUNNING))
     for test, reason in reversed(tests):
         code = xp.where(test, int(reason), code)
