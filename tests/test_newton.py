@@ -124,7 +124,7 @@ def test_counts_of_a_decay_are_fitted_from_far_starts(start: tuple[float, ...]) 
 @pytest.mark.parametrize("walls", [False, True])
 def test_products_with_the_hessian_lead_to_the_same_minimum(walls: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
     """What is done beyond 200 parameters, here beyond 5: scales apart by 1e12, and a slope that is judged by numpy."""
-    monkeypatch.setattr("fitkit.optimizers.newton.DENSE_UP_TO", 5)
+    monkeypatch.setattr("fitkit.optimizers.newton_state.DENSE_UP_TO", 5)
     random = np.random.default_rng(1)
     size, rows = 12, 60
     scales = 10 ** random.uniform(-6, 6, size)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from fitkit.backend import array
 from fitkit.evidence.evidence import CLOSE, Evidence, relative_size, unknown
-from fitkit.optimizers.active_set import VIOLATION, Reduced, reduce
 from fitkit.optimizers.kinks import Kinks, kinks_at, objective_at
+from fitkit.optimizers.reduced import VIOLATION, Reduced, reduce
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-from fitkit.backend import array
 from fitkit.optimizers.base import Solver
-from fitkit.optimizers.curvature import DENSE_UP_TO, Curvature, DenseCurvature, IterativeCurvature
 from fitkit.optimizers.least_squares_state import relative_length
-from fitkit.optimizers.smooth_kernels import expand_smooth, hessian_diagonal, slope_of
-from fitkit.optimizers.stopping import Measures
+from fitkit.optimizers.newton_state import AT_ROUNDING, NewtonState, state_at
 from fitkit.problem import Problem
 from fitkit.types import Theta, WholeScalar
 
@@ -21,43 +18,13 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
-FORGETTING = 0.8
-"""The scale D follows a falling curvature by this factor a step."""
 NEAR = 1e-3
 """Below this slope a full step is accepted if it shrinks the slope by half: differences of the objective are noise there."""
-AT_ROUNDING = 1e-6
-"""Below this slope a full step that neither lowers the objective nor shrinks the slope has met the rounding."""
 SLACK = 1e-9
 """The share of the objective by which rounding may raise it in such a step."""
-NEAR_ZERO = 1e-6
-"""A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
 MOST_RADIUS = 1e100
 MOST_POLISHING = 3
 """The most steps after the tolerance is met; each doubles the digits until rounding ends it."""
-DIAGONAL_UP_TO = 5000
-"""Free parameters up to which the Hessian's diagonal is worth its price as the scale of products with it."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class NewtonState:
-    """A point of the search and the curvature there."""
-
-    theta: Vector
-    value: float
-    gradient: Vector
-    movable: NDArray[np.bool_]
-    """Parameters that are not held at a bound by the slope."""
-    curvature: Curvature | None
-    """None where value, gradient or Hessian is not finite."""
-    scale: Vector
-    """The diagonal of D, shape (free,)."""
-    radius: float
-    """Of the trust region, in the metric of D."""
-    largest: Vector
-    """The largest |theta_j| so far."""
-    measures: Measures
-    evaluations: int
 
 
 @final
@@ -78,7 +45,7 @@ class Newton(Solver):
 
         del seed
         start = np.clip(np.asarray(theta, np.float64), np.asarray(problem.lower), np.asarray(problem.upper))
-        return _state_at(problem, start, previous=None, evaluations=1)
+        return state_at(problem, start, previous=None, evaluations=1)
 
     def step(self, problem: Problem, state: NewtonState) -> NewtonState:
         """Return the state after one accepted step, or a stalled one where every length down to rounding was refused."""
@@ -102,7 +69,7 @@ class Newton(Solver):
             if proposal.foretold <= 0 or relative_length(moved, state.theta, state.largest) < 1e-16:
                 break
             length = float(np.linalg.norm(state.scale * proposal.step))
-            following = _state_at(problem, trial, previous=state, evaluations=evaluations + 1)
+            following = state_at(problem, trial, previous=state, evaluations=evaluations + 1)
             evaluations += 1
             ratio = (state.value - following.value) / proposal.foretold if following.curvature is not None else -1.0
             if ratio > 1e-4:
@@ -126,7 +93,7 @@ class Newton(Solver):
             trial = np.clip(state.theta + state.curvature.newton.step, lower, upper)
             if (trial == state.theta).all():
                 break
-            following = _state_at(problem, trial, previous=state, evaluations=state.evaluations + 1)
+            following = state_at(problem, trial, previous=state, evaluations=state.evaluations + 1)
             if not _contracts(state, following):
                 break
             state = replace(following, radius=state.radius)
@@ -151,107 +118,3 @@ def _contracts(state: NewtonState, following: NewtonState) -> bool:
     # A component that a wall now holds has a slope by right.
     slope = np.where(following.movable, following.gradient, 0.0)
     return following.value <= state.value + slack and here.size_of(slope) <= 0.5 * here.size_of(state.gradient)
-
-
-def _state_at(problem: Problem, theta: Vector, *, previous: NewtonState | None, evaluations: int) -> NewtonState:
-    """Return the state at theta, shape (free,), with the radius still that of `previous`."""
-    import numpy as np
-
-    value, gradient, hessian = _expand(problem, theta)
-    held = ((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0))
-    largest = np.abs(theta) if previous is None else np.maximum(previous.largest, np.abs(theta))
-    numbers = (gradient,) if hessian is None else (gradient, hessian)
-    if not (np.isfinite(value) and all(np.isfinite(part).all() for part in numbers)):
-        nothing = Measures(value, np.nan, np.nan, np.nan, np.False_, np.False_, np.False_, np.False_)
-        return NewtonState(
-            theta=theta, value=value, gradient=gradient, movable=~held, curvature=None, scale=np.ones(len(theta)),
-            radius=0.0, largest=largest, measures=nothing, evaluations=evaluations,
-        )  # fmt: skip
-    scale = _scale(problem, theta, value, gradient, hessian, previous)
-    curvature: Curvature
-    if hessian is None:
-        curvature = IterativeCurvature(problem, theta, gradient, ~held, scale)
-    else:
-        curvature = DenseCurvature(gradient, hessian, ~held, scale)
-    with np.errstate(all="ignore"):
-        measures = _measures(theta, value, curvature, largest, previous)
-    first = min(float(np.linalg.norm(scale * curvature.newton.step)), float(np.sqrt(2 * abs(value)))) or 1.0
-    return NewtonState(
-        theta=theta, value=value, gradient=gradient, movable=~held, curvature=curvature, scale=scale,
-        radius=first if previous is None else previous.radius, largest=largest,
-        measures=measures, evaluations=evaluations,
-    )  # fmt: skip
-
-
-def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix | None]:
-    """Return value, gradient and, for few parameters, the Hessian."""
-    import numpy as np
-
-    size, rows = len(theta), 1 if problem.rows is None else len(problem.rows)
-    point = array(theta, problem.lower.dtype)
-    if size > DENSE_UP_TO:
-        value, gradient = slope_of.for_work(size * rows)(problem, point)
-        return float(value), np.asarray(gradient, np.float64), None
-    found = expand_smooth.for_work(size * size * rows)(problem, point)
-    return float(found.value), np.asarray(found.gradient, np.float64), np.asarray(found.hessian, np.float64)
-
-
-def _scale(
-    problem: Problem,
-    theta: Vector,
-    value: float,
-    gradient: Vector,
-    hessian: Matrix | None,
-    previous: NewtonState | None,
-) -> Vector:
-    """Return D: the root of the Hessian's diagonal, remembered for some steps where it falls, shape (free,).
-
-    A parameter without curvature has the scale in which its slope alone would take away the whole objective.
-    """
-    import numpy as np
-
-    if hessian is not None:
-        diagonal = np.diag(hessian)
-    elif previous is not None:
-        return previous.scale
-    elif len(theta) <= DIAGONAL_UP_TO:
-        work = len(theta) * (1 if problem.rows is None else len(problem.rows))
-        diagonal = np.asarray(hessian_diagonal.for_work(work)(problem, array(theta, problem.lower.dtype)), np.float64)
-    else:
-        return np.ones(len(theta))
-    root = np.sqrt(np.abs(np.where(np.isfinite(diagonal), diagonal, 0.0)))
-    if previous is not None:
-        return np.maximum(FORGETTING * previous.scale, root)
-    steep = np.abs(gradient) / (np.sqrt(abs(value)) or 1.0)
-    root = np.where(root > 0, root, steep)
-    return np.where(root > 0, root, 1.0)
-
-
-def _measures(
-    theta: Vector, value: float, curvature: Curvature, largest: Vector, previous: NewtonState | None
-) -> Measures:
-    """Return what is to be said of a point; its slope is known only where no curvature is negative."""
-    import numpy as np
-
-    newton = curvature.newton
-    share = np.sqrt(newton.decrease / abs(value)) if value != 0 else 0.0 if newton.decrease == 0 else np.inf
-    size = np.maximum(np.abs(theta), NEAR_ZERO * largest)
-    left = float(np.max(np.abs(newton.step) / np.where(size > 0, size, 1.0), initial=0.0))
-    if newton.flat_decrease > AT_ROUNDING**2 * abs(value):  # a slope without curvature has no Newton step to speak of
-        left = np.inf
-    measured = min(float(share), left)
-    optimality = measured if newton.convex else np.nan
-    value_change = theta_change = np.nan
-    if previous is not None:
-        value_change = (previous.value - value) / (abs(previous.value) or 1.0)
-        theta_change = max(relative_length(theta - previous.theta, theta, largest), left if newton.convex else np.inf)
-    return Measures(
-        value=np.float64(value),
-        optimality=np.float64(optimality),
-        value_change=np.float64(value_change),
-        theta_change=np.float64(theta_change),
-        moved=np.bool_(previous is not None),
-        stalled=np.False_,
-        at_rounding=np.bool_(newton.nearly_convex and measured <= AT_ROUNDING),
-        finite=np.True_,
-    )
