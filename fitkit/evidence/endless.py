@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array
+from fitkit.losses import DistanceLoss
 from fitkit.optimizers.exact_newton import EPSILON
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
@@ -79,6 +80,7 @@ def _ways(far: Mask, shrunk: Mask) -> Iterator[tuple[Vector, int | None]]:
     )
     yield from ((powers, None) for powers in together)
     yield from ((powers, int(each[0])) for powers in together)
+    yield from ((np.eye(len(far))[index], int(index)) for index in each if len(far) > 1)
 
 
 def _endless(
@@ -90,13 +92,27 @@ def _endless(
     lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
     if any(((point < lower) | (point > upper)).any() for point in outward):
         return False
-    noise = 1e3 * EPSILON * abs(value)
+    noise = max(1e3 * EPSILON * abs(value), _rounding(problem))
     found = np.array([objective(point) for point in outward])
     # Far out a formula may overflow to what is no number; the first point tells enough, and a bottomless fall is one.
     no_number = (np.isnan(found) | (found == np.inf)) & (np.arange(len(found)) > 0)
     if not ((found <= value + noise) | no_number).all():
         return False
     return any(objective(point) > value + noise for point in back)
+
+
+def _rounding(problem: Problem) -> float:
+    """Return what the rounding of targets alone makes of a loss of distances that is zero otherwise."""
+    import numpy as np
+
+    rows = problem.rows
+    if rows is None or not isinstance(problem.loss, DistanceLoss):
+        return 0.0
+    target = np.asarray(rows.target, np.float64) / (1.0 if rows.sigma is None else np.asarray(rows.sigma, np.float64))
+    return (
+        float(10 * EPSILON * np.sqrt(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight)))
+        ** 2
+    )
 
 
 def _settled(problem: Problem, point: Vector, keep: int) -> Vector:

@@ -157,3 +157,14 @@ def relative_size(step: Vector, theta: Vector, seen: Vector) -> float:
 
     size = np.maximum(np.abs(theta), NEAR_ZERO * seen)
     return float(np.max(np.abs(step) / np.where(size > 0, size, 1.0), initial=0.0))
+
+
+def relative_move(step: Vector, theta: Vector, seen: Vector) -> float:
+    """Return `relative_size`, but infinity where a parameter that has always been zero has a step left.
+
+    Whether that step is small nobody knows: in units of its own it may be large.
+    """
+    import numpy as np
+
+    unmeasured = (step != 0) & (np.maximum(np.abs(theta), seen) == 0)
+    return float("inf") if unmeasured.any() else relative_size(step, theta, seen)

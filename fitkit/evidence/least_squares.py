@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, NEAR_ZERO, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.evidence import (
+    CLOSE,
+    EXACT_UP_TO,
+    NEAR_ZERO,
+    Evidence,
+    pressed,
+    relative_move,
+    relative_size,
+    unknown,
+)
 from fitkit.evidence.left_to_minimum import left_to_minimum
 from fitkit.evidence.neighbours import look_beside
 from fitkit.losses import DistanceLoss
@@ -31,8 +40,10 @@ NO_EFFECT = 1e-8
 """An effect below this share of the residual is none."""
 SEVERAL = 10.0
 """How many standard deviations of rounding a step may be that is called rounding."""
-NOISY = 1e-3
+NOISY = 1e-4
 """The largest share of a parameter that rounding may hide where a minimum is still told."""
+NEAR = 3e-4
+"""The largest share that such a step may be: an exponent has at most 745 units until it underflows, a step each."""
 TOO_SMALL_TO_SQUARE = 1e-290
 """ 1e-308 is the smallest double with all digits; squares that are added lose theirs earlier."""
 
@@ -56,7 +67,8 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     linear = gauss_newton(point, ~held)
     own = np.maximum(np.abs(theta), seen)
     # Not without limit: where a column vanishes, the size by the data goes to infinity and would excuse any step.
-    size = np.maximum(seen, np.minimum(_seen_by_data(problem, point), 1e3 * own))
+    by_data = _seen_by_data(problem, point)
+    size = np.maximum(seen, np.where(own > 0, np.minimum(by_data, 1e3 * own), by_data))
     with np.errstate(over="ignore", invalid="ignore"):  # residuals near underflow have no inverse to speak of
         curvature = _curvature(squares, theta, point, linear, size)
         idle = _without_effect(squares, point, curvature, own, start) & ~held
@@ -75,10 +87,12 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     )
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
-    moves = relative_size(left, theta, size)
+    moves = relative_move(left, theta, size)
     steep = _steepest(point, exact.flat)
     if steep > CLOSE:  # without curvature and yet not level: there is no Newton step to speak of
         remaining, moves = max(remaining, steep), np.inf
+    if exact.saddle is not None and remaining >= CLOSE:  # downhill by a curvature, of which the step knows nothing
+        moves = np.inf
     if underflows(point.sum_of_squares) and moves > CLOSE:  # the squares are gone, but not what they are squares of
         remaining = np.inf
     strict = beside is None and exact.saddle is None and len(flat) == 0
@@ -122,17 +136,19 @@ def _without_effect(
 
     if start is None:
         return np.zeros(len(size), bool)
-    first = squares.linearize(start)
-    begun = first.column_norms
+    begun = squares.linearize(start).column_norms
     lost = point.column_norms <= LOST * np.where(np.isfinite(begun), begun, np.inf)
 
     norm = point.sum_of_squares**0.5
     targets = float(np.sqrt(sum(float(part @ part) for part in targets_of(squares))))
-    initial = first.sum_of_squares**0.5
-    least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets, EPSILON * initial if np.isfinite(initial) else 0.0)
+    effects = point.column_norms * size
+    largest = float(
+        np.max(effects[np.isfinite(effects)], initial=0.0)
+    )  # of any parameter, where targets and residuals vanish
+    least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets, EPSILON * largest)
     bend = np.abs(np.diag(curvature))  # where residuals are near underflow, it may be no number
     bends = np.where(np.isfinite(bend), bend, 0.0) * size**2 > least * max(norm, least)
-    idle: Mask = lost & (point.column_norms * size <= least) & ~(bends | ~np.isfinite(size)) & (size > 0)
+    idle: Mask = lost & (effects <= least) & ~(bends | ~np.isfinite(size)) & (size > 0)
     return idle
 
 
@@ -187,7 +203,8 @@ def _told_apart_by_rounding_only(step: Vector, noise: Vector, size: Vector) -> b
 
     if not (np.isfinite(step).all() and np.isfinite(noise).all()):
         return False
-    return bool((np.abs(step) <= SEVERAL * noise).all() and (noise <= NOISY * size).all())
+    near = np.minimum(SEVERAL * noise, NEAR * size)
+    return bool((np.abs(step) <= near).all() and (noise <= NOISY * size).all())
 
 
 def _steepest(point: Linearization, flat: Matrix) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
-from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_size, unknown
+from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
@@ -148,7 +148,7 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     newton = slopes[~flat] / np.sqrt(np.abs(values[~flat]))
     share = float(np.sqrt(newton @ newton / 2 / abs(value))) if value else np.inf
     move = vectors[:, ~flat] @ (newton / np.sqrt(np.abs(values[~flat]))) / scale
-    step = relative_size(move, theta[movable], seen[movable])
+    step = relative_move(move, theta[movable], seen[movable])
     steep = _steepest(slopes[flat], vectors[:, flat] / scale[:, None], theta[movable], seen[movable])
     # What is far below the slope across it is no slope along a flat direction: it comes from the bend of the valley.
     sloping = bool((np.abs(slopes[flat]) > CLOSE * np.linalg.norm(slopes)).any())

@@ -211,7 +211,9 @@ def _measured(problem: Problem, state: CurvatureState, *, moved: Truth, before: 
     share = jnp.sqrt(decrease / jnp.where(value != 0, jnp.abs(value), jnp.inf))
     share = jnp.where(value != 0, share, jnp.where(decrease == 0, 0.0, jnp.inf))
     size = jnp.where(state.largest > 0, state.largest, 1.0)
-    remaining = jnp.max(jnp.abs(newton) / size, initial=0.0)
+    # Whether the step of a parameter that has always been zero is small, nobody knows.
+    shares = jnp.where((newton != 0) & (state.largest == 0), jnp.inf, jnp.abs(newton) / size)
+    remaining = jnp.max(shares, initial=0.0)
     change = jnp.max(jnp.abs(last) / jnp.where(state.theta != 0, jnp.abs(state.theta), size), initial=0.0)
     measures = state.measures._replace(
         optimality=jnp.minimum(share, remaining),

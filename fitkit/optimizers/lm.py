@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.damped_system import DampedSystem
-from fitkit.optimizers.exact_newton import newton_step, rounding_of_minimum
+from fitkit.optimizers.exact_newton import EPSILON, newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
 from fitkit.optimizers.linearization import Linearization
@@ -68,7 +68,7 @@ class LevenbergMarquardt(Solver):
             problem,
             start,
             point,
-            scale=np.where(point.column_norms > 0, point.column_norms, 1.0),
+            scale=_scale(start, point, np.zeros(len(start))),
             largest=np.abs(start),
             damping=self.damping,
             evaluations=1,
@@ -92,6 +92,20 @@ class LevenbergMarquardt(Solver):
                 break
             state = polished
         return _refined(problem, state)
+
+
+def _scale(theta: Vector, point: Linearization, remembered: Vector) -> Vector:
+    """Return D at theta, shape (free,): the column norms of J, or what is remembered of them where they fell.
+
+    A column that has all but vanished would leave its parameter free to go anywhere, whatever that does to the others: over
+    its own size it counts for at least the rounding of the residual. One that is zero moves nothing.
+    """
+    import numpy as np
+
+    own = np.where(theta != 0, np.abs(theta), np.inf)
+    least = np.where(point.column_norms > 0, EPSILON * point.sum_of_squares**0.5 / own, 0.0)
+    scale = np.maximum(remembered, np.maximum(point.column_norms, least))
+    return np.where(scale > 0, scale, 1.0)
 
 
 def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
@@ -120,7 +134,7 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
                     problem,
                     trial,
                     point,
-                    scale=np.maximum(FORGETTING * state.scale, point.column_norms),
+                    scale=_scale(trial, point, FORGETTING * state.scale),
                     largest=np.maximum(state.largest, np.abs(trial)),
                     damping=min(max(softer, LEAST_DAMPING), 1e20),
                     evaluations=evaluations,
@@ -200,7 +214,7 @@ def _polish(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | N
         problem,
         trial,
         point,
-        scale=np.maximum(FORGETTING * state.scale, point.column_norms),
+        scale=_scale(trial, point, FORGETTING * state.scale),
         largest=np.maximum(state.largest, np.abs(trial)),
         damping=state.damping,
         evaluations=state.evaluations + 1,

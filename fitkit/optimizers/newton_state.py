@@ -25,6 +25,8 @@ AT_ROUNDING = 1e-6
 """Below this slope a full step that neither lowers the objective nor shrinks the slope has met the rounding."""
 NEAR_ZERO = 1e-6
 """A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
+HARDLY_ANY = 1e-8
+"""The root of a curvature that changes the objective by its own rounding over a parameter's size."""
 DIAGONAL_UP_TO = 5000
 """Free parameters up to which the Hessian's diagonal is worth its price as the scale of products with it."""
 
@@ -118,6 +120,9 @@ def _scale(
     else:
         return np.ones(len(theta))
     root = np.sqrt(np.abs(np.where(np.isfinite(diagonal), diagonal, 0.0)))
+    # A parameter with hardly any curvature would otherwise be free to go anywhere, whatever that does to the others.
+    own = np.where(theta != 0, np.abs(theta), np.inf)
+    root = np.maximum(root, np.where(root > 0, HARDLY_ANY * np.sqrt(abs(value)) / own, 0.0))
     if previous is not None:
         return np.maximum(FORGETTING * previous.scale, root)
     steep = np.abs(gradient) / (np.sqrt(abs(value)) or 1.0)
@@ -134,7 +139,8 @@ def _measures(
     newton = curvature.newton
     share = np.sqrt(newton.decrease / abs(value)) if value != 0 else 0.0 if newton.decrease == 0 else np.inf
     size = np.maximum(np.abs(theta), NEAR_ZERO * largest)
-    left = float(np.max(np.abs(newton.step) / np.where(size > 0, size, 1.0), initial=0.0))
+    # Whether the step of a parameter that has always been zero is small, nobody knows.
+    left = float(np.max(np.where(newton.step == 0, 0.0, np.abs(newton.step) / size), initial=0.0))
     if newton.flat_decrease > AT_ROUNDING**2 * abs(value):  # a slope without curvature has no Newton step to speak of
         left = np.inf
     measured = min(float(share), left)
