@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fitkit.backend import array
 from fitkit.losses import DistanceLoss
 from fitkit.optimizers.exact_newton import EPSILON
-from fitkit.optimizers.smooth_kernels import expand_smooth
+from fitkit.optimizers.smooth_kernels import SmoothExpansion, expand_smooth
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def heads_for_infinity(problem: Problem, start: Vector, theta: Vector, objective
     import numpy as np
 
     logarithmic = np.array(problem.layout.logarithms, bool)
-    far = np.where(logarithmic, np.abs(theta - start) > LOGARITHMS, np.abs(theta) > FAR * np.abs(start))
+    begun = np.where(start == 0, _first_steps(problem, start), np.abs(start))
+    far = np.where(logarithmic, np.abs(theta - start) > LOGARITHMS, np.abs(theta) > FAR * begun)
     shrunk = ~logarithmic & (np.abs(theta) < np.abs(start) / FAR)
     sides = np.where(logarithmic, np.sign(theta - start), 1.0)
 
@@ -66,6 +67,23 @@ def heads_for_infinity(problem: Problem, start: Vector, theta: Vector, objective
         if _endless(problem, objective(theta), outward, back, objective):
             return far & (powers > 0)
     return np.zeros(len(theta), bool)
+
+
+def _first_steps(problem: Problem, start: Vector) -> Vector:
+    """Return how far a Newton step leads in each parameter alone, shape (free,): the size of one that starts at zero."""
+    import numpy as np
+
+    if not (start == 0).any():
+        return np.zeros(len(start))
+    found = _expanded(problem, start)
+    with np.errstate(all="ignore"):
+        steps = np.abs(np.asarray(found.gradient) / np.diag(np.asarray(found.hessian)))
+    return np.where(np.isfinite(steps), steps, 0.0)
+
+
+def _expanded(problem: Problem, point: Vector) -> SmoothExpansion:
+    work = len(point) ** 2 * (1 if problem.rows is None else len(problem.rows))
+    return expand_smooth.for_work(work)(problem, array(point, problem.lower.dtype))
 
 
 def _ways(far: Mask, shrunk: Mask) -> Iterator[tuple[Vector, int | None]]:
@@ -93,7 +111,7 @@ def _endless(
     if any(((point < lower) | (point > upper)).any() for point in outward):
         return False
     noise = max(1e3 * EPSILON * abs(value), _rounding(problem))
-    found = np.array([objective(point) for point in outward])
+    found = np.array([objective(point) for point in outward[:SETTLED]])
     # Far out a formula may overflow to what is no number; the first point tells enough, and a bottomless fall is one.
     no_number = (np.isnan(found) | (found == np.inf)) & (np.arange(len(found)) > 0)
     if not ((found <= value + noise) | no_number).all():
@@ -119,12 +137,11 @@ def _settled(problem: Problem, point: Vector, keep: int) -> Vector:
     """Return the point with all parameters but one moved by Newton steps for as long as they lower the objective, (free,)."""
     import numpy as np
 
-    work = len(point) ** 2 * (1 if problem.rows is None else len(problem.rows))
     others = np.arange(len(point)) != keep
     best, least = point, np.inf
     with np.errstate(all="ignore"):
         for _ in range(MOST_SETTLING):
-            found = expand_smooth.for_work(work)(problem, array(point, problem.lower.dtype))
+            found = _expanded(problem, point)
             value, slope, hessian = (
                 float(found[0]),
                 np.asarray(found[1])[others],
