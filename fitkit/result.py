@@ -68,6 +68,8 @@ class LossSummary:
     kind: str
     initial: float | None
     final: float | None
+    validation: float | None = None
+    """The mean loss of the rows held out at the end, without penalties."""
 
 
 @final

@@ -50,7 +50,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"expect", "matrix"}),
-    "data": frozenset({"group_by", "validation"}),
+    "data": frozenset({"group_by"}),
     "parameters": frozenset({"shared"}),
 }
 """Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""

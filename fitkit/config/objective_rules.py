@@ -17,6 +17,7 @@ from fitkit.models.linear import INTERCEPT
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.newton import Newton
+from fitkit.optimizers.schedules import CosineSchedule
 from fitkit.optimizers.sgd import StochasticGradientDescent
 from fitkit.readers.data import Data
 
@@ -65,6 +66,10 @@ def _data(sections: Sections) -> Iterator[Diagnostic]:
     if isinstance(data.sigma, float) and data.sigma <= 0:
         message = f"`sigma` must be above 0, not {data.sigma:g}"
         yield tree.diagnostic(("data", "sigma"), "E109", message, value=True)
+    share = data.validation
+    if isinstance(share, float) and not 0 < share < 1:
+        message = f"`validation` must be a share between 0 and 1, not {share:g}"
+        yield tree.diagnostic(("data", "validation"), "E109", message, "0.2 holds out a fifth of the rows", value=True)
     if data.values is not None:
         own = [f for f in fields(Data) if f.name in {"delimiter", "decimal", "comment", "skip"}]
         for f in own:
@@ -140,6 +145,7 @@ def _optimizer(sections: Sections) -> Iterator[Diagnostic]:
     if isinstance(optimizer, FirstOrder) and optimizer.batch_size is not None and tree.given("minimize"):
         message = "`batch_size` needs rows of data, and `minimize` has none"
         yield tree.diagnostic(("optimizer", "batch_size"), "E111", message, "remove `batch_size`")
+    yield from _schedule(sections)
     unfinished = list(_not_smooth(sections))
     yield from unfinished
     if isinstance(optimizer, LevenbergMarquardt) and not unfinished:
@@ -150,6 +156,22 @@ def _optimizer(sections: Sections) -> Iterator[Diagnostic]:
         elif loss is not None and not isinstance(loss, ResidualLoss | KinkedLoss):
             message = f"`lm` minimises sums of squared residuals, and the loss `{loss.kind}` is none"
             yield tree.diagnostic(path, "E111", message, "use `newton` or `lbfgs`", value=True)
+
+
+def _schedule(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse schedules that need to know the end where there is none, and warm-ups without one."""
+    optimizer, path = sections.get("optimizer"), ("optimizer", "schedule")
+    if not isinstance(optimizer, FirstOrder):
+        return
+    epochs, warmup = optimizer.epochs, optimizer.schedule.warmup
+    if isinstance(optimizer.schedule, CosineSchedule) and epochs is None:
+        message = "the schedule `cosine` needs `epochs`: it falls from the first to the last"
+        yield sections.tree.diagnostic(path, "E111", message, "write `epochs: 50` beside it")
+    elif epochs is not None and warmup >= epochs:
+        message = f"a `warmup` of {warmup} epochs leaves none of {epochs} for the learning rate itself"
+        yield sections.tree.diagnostic(
+            (*path, "warmup"), "E111", message, "shorten it, or give more `epochs`", value=True
+        )
 
 
 def _not_smooth(sections: Sections) -> Iterator[Diagnostic]:

@@ -71,6 +71,9 @@ def walk_by_epochs(
     returns = rule.patience >= 0 and reason in {
         Reason.PATIENCE, Reason.EPOCHS_DONE, Reason.MAX_STEPS, Reason.TIME_LIMIT
     }  # fmt: skip
+    if returns and int(progress.best_step) == 0 and int(progress.step) > 0:
+        # Nothing was better than the start: to go back there would hide that the loss rose.
+        returns = walk.losses(progress.theta)[0] <= history.rows()[0].loss
     found = progress.best_theta if returns else progress.theta
     loss, held_out = walk.losses(found)
     rows = history.rows()
@@ -171,12 +174,13 @@ class _Walk:
             for _ in range(MOST_SMALLER):
                 rate /= SMALLER
                 self._training = training._replace(optimizer=replace(training.optimizer, learning_rate=rate), rule=rule)
-                progress, began = self.begin(theta), time.perf_counter()
+                progress, began, highest = self.begin(theta), time.perf_counter(), start
                 while not int(progress.code) and time.perf_counter() - began < TRIED_SECONDS:
                     progress = self.advance(progress, None)
+                    highest = max([highest, *(row.loss for row in _rows(progress))])
                     if watch.interrupted():
                         return None
-                if self.losses(progress.theta)[0] < start:
+                if highest <= start and self.losses(progress.theta)[0] < start:  # it may fall by chance in between
                     return float(f"{rate:.3g}")
         finally:
             self._training = training

@@ -42,5 +42,8 @@ class Data(Component):
     """The rows to use, as a condition on columns: `t > 0.5 and state == 'treated'`."""
     missing: Literal["error", "drop"] = "error"
     """What a missing entry (empty, NA, NaN, null) in a column in use does: `error`, or `drop` to leave out the row."""
+    validation: float | str | None = None
+    """Rows that are held out, on which the loss is told beside that of the fit: a share of the table, drawn by the seed
+    (`0.2`), or the path of another table."""
     values: dict[str, list[float | str | None]] | None = None
     """The table itself, instead of a path: `{x: [1, 2, 3], y: [0, 1, 2]}`."""

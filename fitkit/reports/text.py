@@ -120,7 +120,9 @@ def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
     facts = []
     if result.loss is not None:
         initial, final = (_significant(x, 8) or "not finite" for x in (result.loss.initial, result.loss.final))
-        facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind})"))
+        held_out = _significant(result.loss.validation, 8)
+        told = f"; {held_out} on the rows held out" if held_out else ""
+        facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind}){told}"))
     if result.multistart is not None:
         facts.append(("starts", minima_sentence(result.multistart)))
     if result.optimizer is not None:

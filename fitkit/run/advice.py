@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from fitkit.optimizers import Optimizer
+from fitkit.optimizers.first_order import FirstOrder
 from fitkit.result import FitSummary, UncertaintySummary
 from fitkit.run.assemble import Assembled
 
@@ -24,7 +26,9 @@ UNLIKELY = 3e-5
 """The probability below which a chi-square contradicts sigma: four standard deviations."""
 
 
-def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary) -> list[str]:
+def warnings_of(
+    assembled: Assembled, fit: FitSummary, uncertainty: UncertaintySummary, optimizer: Optimizer
+) -> list[str]:
     """Return a sentence for each thing that a careful colleague would mention."""
     model = assembled.problem.model
     idle = frozenset() if model is None else frozenset(model.unused)
@@ -34,9 +38,16 @@ def warnings_of(assembled: Assembled, fit: FitSummary, uncertainty: UncertaintyS
         if name in assembled.unused and name not in idle
     ]
     found += _classes_and_columns(assembled, idle)
+    rows, size = assembled.problem.rows, optimizer.batch_size if isinstance(optimizer, FirstOrder) else None
+    if size is not None and rows is not None and size > len(rows):
+        found.append(f"`batch_size` is {size}, more than there are rows: each update takes all {len(rows)}")
     if assembled.table is not None and assembled.table.dropped:
         found.append(f"{_rows(assembled.table.dropped, 'was', 'were')} left out for a missing entry")
-    if assembled.table is not None and fit.rows is not None and (weightless := len(assembled.table) - fit.rows):
+    if (
+        assembled.table is not None
+        and fit.rows is not None
+        and (weightless := len(assembled.table) - fit.rows - assembled.held_out)
+    ):
         found.append(f"{_rows(weightless, 'has', 'have')} weight zero and no part in the fit")
     if uncertainty.correlation is not None:
         found += _collinear(

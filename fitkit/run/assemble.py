@@ -20,6 +20,7 @@ from fitkit.run.python_trial import try_python
 from fitkit.run.rows import counted_rows, read_rows, weights_of
 from fitkit.run.starts import Parts, inner_parts, parameter_parts, with_defaults
 from fitkit.run.targets import read_target
+from fitkit.run.validation import held_out, other_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,10 @@ class Assembled:
     """Columns that predictions are made from."""
     counts: Any = None
     """Which rows of the table are those of the problem."""
+    validation: RowData | None = None
+    """The rows held out."""
+    held_out: int = 0
+    """How many rows of the table they are."""
 
 
 def assemble(
@@ -82,14 +87,21 @@ def assemble(
         ))  # fmt: skip
     model = loaded(source, config.model, allow_python=allow_python)
     table, roles = _read(source, stdin, claimed=for_check)
-    target_numbers, loss = read_target(model, linked(config.loss, model), table)
+    unread = linked(config.loss, model)
+    target_numbers, loss = read_target(model, unread, table)
     model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, table, loss))
     known_parameters(source, model)
     parameters = with_defaults(config, model)
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
     _in_reported_units(source, model)
     _few_enough(source, len(parts.start))
-    rows, total = read_rows(config, table, model, loss, target_numbers, dtype)
+    counts, mask = counted_rows(weights_of(config, table)), held_out(source, table)
+    if mask is None:
+        validation = other_table(source, roles, model, unread, loss, dtype)
+    else:
+        validation = read_rows(config, table, model, loss, target_numbers, dtype, mask)[0]
+        counts = ~mask & (weights_of(config, table) > 0)
+    rows, total = read_rows(config, table, model, loss, target_numbers, dtype, counts)
     _enough_rows(config, loss, rows, parts, table)
     problem = Problem(
         **parts.fields,
@@ -109,7 +121,9 @@ def assemble(
         table=table,
         target=target,
         inputs=roles.inputs,
-        counts=counted_rows(weights_of(config, table)),
+        counts=counts,
+        validation=validation,
+        held_out=0 if mask is None else int(mask.sum()),
     )
     register_pytrees()
     try_python(source, problem, parts.start, derivatives=not for_check)

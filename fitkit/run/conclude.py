@@ -30,6 +30,7 @@ from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
 from fitkit.run.row_bands import row_bands
 from fitkit.run.told import names_of_directions, values_by_name
+from fitkit.run.validation import validation_loss
 from fitkit.run.verdict import Verdict, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
 from fitkit.uncertainty.bands import Bands, Spread
@@ -62,6 +63,8 @@ class Conclusion:
     """On the rows of the fit."""
     spread: Spread | None
     """Of theta."""
+    held_out: dict[str, Any]
+    """The same on the rows for validation."""
     bands: Bands | None
     """Of the rows, where they were asked for."""
 
@@ -89,6 +92,7 @@ def conclude(
         flat_names=flat,
         ran_away=run_away(problem.layout, assembled.start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),
+        watched="validation loss" if assembled.validation is not None else "loss",
         constraints=tuple(one.source.strip() for one in problem.constraints),
     )
     predictions = predictions_at(problem, search.theta)
@@ -105,6 +109,7 @@ def conclude(
             kind="minimize" if problem.loss is None else problem.loss.kind,
             initial=number(search.history[0].loss),
             final=number(search.final.loss),
+            validation=number(validation_loss(problem, assembled.validation, search.theta)),
         ),
         fit=fit,
         evidence=EvidenceSummary(
@@ -116,10 +121,11 @@ def conclude(
         ),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),
-        warnings=tuple(warnings_of(assembled, fit, errors.summary)),
+        warnings=tuple(warnings_of(assembled, fit, errors.summary, optimizer)),
         predictions=predictions,
         metrics={} if predictions is None else _metrics(problem, predictions),
         spread=errors.spread,
+        held_out=_validation_metrics(assembled, search.theta),
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,
     )
 
@@ -131,3 +137,12 @@ def _metrics(problem: Problem, predictions: Vector) -> dict[str, Any]:
         raise AssertionError("predictions come from rows")
     target, weight = (np.asarray(column, np.float64) for column in (problem.rows.target, problem.rows.weight))
     return metrics_of(problem.loss, target, predictions, weight)
+
+
+def _validation_metrics(assembled: Assembled, theta: Vector) -> dict[str, Any]:
+    """Return the metrics of the rows held out, nothing where there are none."""
+    if assembled.validation is None:
+        return {}
+    problem = assembled.problem.with_rows(assembled.validation)
+    predictions = predictions_at(problem, theta)
+    return {} if predictions is None else _metrics(problem, predictions)

@@ -23,16 +23,15 @@ if TYPE_CHECKING:
 
 
 def read_rows(
-    config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str
+    config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, counts: Any
 ) -> tuple[RowData, Any]:
-    """Return the rows on the device, and the sum of their weights."""
+    """Return the rows that `counts` picks on the device, and the sum of their weights."""
     import numpy as np
 
     data = config.data
     if data is None:
         raise AssertionError("rows come from a table")
     sigma, weight = standard_errors(data, table), weights_of(config, table)
-    counts = counted_rows(weight)
     put = partial(_put, dtype=dtype, counts=counts)
     rows = RowData(
         inputs=_inputs(model, loss, table, put),
@@ -40,7 +39,7 @@ def read_rows(
         sigma=None if sigma is None else put(sigma),
         weight=put(weight),
     )
-    return rows, np.asarray(weight.sum(), dtype)
+    return rows, np.asarray(weight[counts].sum(), dtype)
 
 
 def counted_rows(weight: Vector) -> Any:

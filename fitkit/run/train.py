@@ -118,7 +118,7 @@ def _fit(
         loss=conclusion.loss,
         fit=conclusion.fit,
         classes=None if assembled.problem.loss is None else assembled.problem.loss.classes or None,
-        metrics={"train": conclusion.metrics, "validation": {}},
+        metrics={"train": conclusion.metrics, "validation": conclusion.held_out},
         evidence=conclusion.evidence,
         uncertainty=conclusion.uncertainty,
         multistart=minima,
@@ -144,7 +144,9 @@ def _search(
 
         return search_for(source, assembled, optimizer, watch)
     problem, start = assembled.problem, assembled.start
-    return minimize(problem, optimizer, config.stopping, start, seed=config.seed, watch=watch), None
+    return minimize(
+        problem, optimizer, config.stopping, start, seed=config.seed, watch=watch, validation=assembled.validation
+    ), None
 
 
 def _described(optimizer: Optimizer, why: str | None) -> dict[str, Any]:

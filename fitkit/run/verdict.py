@@ -38,6 +38,7 @@ def judge_search(
     ran_away: tuple[str, ...],
     first_order: bool,
     constraints: tuple[str, ...] = (),
+    watched: str = "loss",
 ) -> Verdict:
     """Return the verdict; a claim of convergence is believed only if the derivatives at the end support it."""
     reason = search.reason
@@ -45,9 +46,8 @@ def judge_search(
     if reason is Reason.NOT_FINITE:
         return _not_finite(search, constrained=bool(constraints))
     if first_order and end > start and reason is not Reason.INTERRUPTED:
-        message = (
-            f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; try a smaller learning rate."
-        )
+        way_out = _smaller(search) or "try a smaller learning rate"
+        message = f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; {way_out}."
         return Verdict(status=Status.DIVERGED, reason=Reason.ROSE, message=message)
     if reason is Reason.INTERRUPTED:
         message = f"Interrupted after {_steps(search)}, at loss {end:.6g}."
@@ -68,8 +68,12 @@ def judge_search(
         return _claimed(search, evidence, rule, stopping, flat_names)
     slope, broken = _slope(evidence), _broken(evidence, constraints)
     if reason in {Reason.EPOCHS_DONE, Reason.PATIENCE}:
-        how = "Completed" if reason is Reason.EPOCHS_DONE else "Stopped without progress, at the lowest loss,"
-        return Verdict(status=Status.COMPLETED, reason=reason, message=f"{how} {_steps(search, 'epoch')}; {slope}.")
+        made = _steps(search, "epoch")
+        back = (
+            f", back at the lowest {watched}, of epoch {search.final.step}" if search.final.step < search.steps else ""
+        )
+        how = f"Completed {made}" if reason is Reason.EPOCHS_DONE else f"Stopped without progress after {made}"
+        return Verdict(status=Status.COMPLETED, reason=reason, message=f"{how}{back}; {slope}.")
     ways = {
         Reason.MAX_STEPS: f"after {_steps(search)}, the most allowed",
         Reason.TIME_LIMIT: f"within the time limit, after {_steps(search)}",
@@ -163,10 +167,20 @@ def run_away(
 
 def _not_finite(search: Search, *, constrained: bool) -> Verdict:
     where = "at the start" if search.steps == 0 else f"in step {search.steps}"
-    way_out = "choose another start or bounds" if search.steps == 0 else "try a smaller learning rate, or bounds"
+    way_out = (
+        "choose another start or bounds"
+        if search.steps == 0
+        else _smaller(search) or "try a smaller learning rate, or bounds"
+    )
     what = "the loss, a constraint, or a slope of them" if constrained else "the loss or its slope"
     message = f"Diverged: {what} is not finite {where}; {way_out}."
     return Verdict(status=Status.DIVERGED, reason=Reason.NOT_FINITE, message=message)
+
+
+def _smaller(search: Search) -> str | None:
+    """Return the way out where a smaller learning rate was tried."""
+    rate = search.smaller_rate
+    return None if rate is None else f"with `learning_rate: {rate:g}` it falls"
 
 
 def _steps(search: Search, word: str = "step") -> str:
