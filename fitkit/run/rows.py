@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 
 def read_rows(
-    config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, counts: Any
+    config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, counts: Any = None
 ) -> tuple[RowData, Any]:
-    """Return the rows that `counts` picks on the device, and the sum of their weights."""
+    """Return the rows that `counts` picks, by default those with a weight, on the device, and the sum of their weights."""
     import numpy as np
 
     data = config.data
     if data is None:
         raise AssertionError("rows come from a table")
     sigma, weight = standard_errors(data, table), weights_of(config, table)
+    counts = counted_rows(weight) if counts is None else counts
     put = partial(_put, dtype=dtype, counts=counts)
     rows = RowData(
         inputs=_inputs(model, loss, table, put),
