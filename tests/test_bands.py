@@ -267,6 +267,8 @@ def test_rows_by_chunks_are_the_rows_at_once(monkeypatch: pytest.MonkeyPatch, lo
     whole = bands(problem, theta, spread, level=0.9, residual_variance=0.3)
     monkeypatch.setattr(bands_module, "CHUNK", 7)
     monkeypatch.setattr("fitkit.optimizers.least_squares.CHUNK", 7)
+    monkeypatch.setattr("fitkit.optimizers.bound_rows.CHUNK", 7)
+    problem, theta = _line(loss)  # what was compiled for the rows at once stays with them
     parts = bands(problem, theta, spread, level=0.9, residual_variance=0.3)
     for name, end in whole.ends.items():
         np.testing.assert_allclose(parts.ends[name], end, rtol=1e-13)

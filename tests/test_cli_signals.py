@@ -49,7 +49,15 @@ def test_a_signal_saves_what_was_reached(tmp_path: Path, number: signal.Signals,
     assert err.splitlines()[-1] == "saved to run"
 
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == {"result.json", "config.yaml", "history.csv", "predictions.csv", "parameters.npz"}
+    assert files == {
+        "result.json",
+        "config.yaml",
+        "history.csv",
+        "predictions.csv",
+        "parameters.npz",
+        "model.json",
+        "model.npz",
+    }
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert (result["status"], result["reason"], result["exit_code"]) == ("interrupted", "interrupted", code)
     assert 0 < result["steps"] < 10_000_000

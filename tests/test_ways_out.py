@@ -34,7 +34,13 @@ def train(folder: Path, config: str, *options: str) -> Outcome:
         (VALUES + MODEL + "definitions: {p: q * x, q: p * x}\n", "E113", "4:18", "`p` uses `q`, which is defined", ""),
         (VALUES + "model: y ~ a*p\nparameters: {a: 1}\ndefinitions: {p: p*x}\n", "E113", "4:18", "`p` uses itself", ""),
         (VALUES + MODEL + "optimizer: {learning_rat: 1}\n", "E104", "4:13", "`learning_rat`", "mean `learning_rate`?"),
-        (VALUES + MODEL + "optimizer: {momentum: 0.1}\n", "E105", "4:1", "needs `kind`", "of `sgd`: add `kind: sgd`"),
+        (
+            VALUES + MODEL + "optimizer: {momentum: 0.1}\n",
+            "E105",
+            "4:1",
+            "needs `kind`",
+            "of `sgd` and `rmsprop`: add `kind: sgd`",
+        ),
     ],
 )
 def test_one_mistake_is_one_message(
@@ -54,7 +60,7 @@ def test_one_mistake_is_one_message(
     [
         ("data.values.y[2]=6", "an entry of a list is written `y.2`, and entries count from 0"),
         ("optimizer.learning_rat=1", "did you mean `learning_rate`?"),
-        ("optimizer.learning_rate=1", "is a key of `sgd` and `adam`: add `--set optimizer.kind=adam`"),
+        ("optimizer.learning_rate=1", "`adagrad` and `lion`: add `--set optimizer.kind=adam`"),
     ],
 )
 def test_a_setting_that_does_not_fit(tmp_path: Path, setting: str, words: str) -> None:

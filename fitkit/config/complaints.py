@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.optimizers.schedules import SCHEDULES
 from fitkit.parameters import Prior, RandomStart
 
+USUAL: Final = ("adam", "sgd")
+"""Optimizers to suggest where several have the keys that were given."""
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -166,6 +168,12 @@ def _alternative(path: Path, context: Mapping[str, Any], value: Any, tree: Tree)
     )
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: `a`, `b` and `c`."""
+    shown = [f"`{name}`" for name in names]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
 def _without_kind(path: Path, value: Mapping[str, Any], tree: Tree) -> Diagnostic:
     """Return that a map needs `kind`, with the kinds that have the keys in it, or the key that none has."""
     section = path[-1]
@@ -181,9 +189,10 @@ def _without_kind(path: Path, value: Mapping[str, Any], tree: Tree) -> Diagnosti
     fitting = [kind for kind, own in choices.items() if set(value) <= set(own)] if value else []
     if not fitting:
         return tree.diagnostic(path, "E105", message, one_of(choices))
-    given, owners = " and ".join(f"`{key}`" for key in value), " and ".join(f"`{kind}`" for kind in fitting)
+    given, owners = " and ".join(f"`{key}`" for key in value), _listed(fitting)
     on_command_line = tree.entry((*path, next(iter(value)))).place.text.shown.startswith("--set")
-    write = f"--set {'.'.join(map(str, path))}.kind={fitting[-1]}" if on_command_line else f"kind: {fitting[-1]}"
+    usual = next((kind for kind in USUAL if kind in fitting), fitting[0])
+    write = f"--set {'.'.join(map(str, path))}.kind={usual}" if on_command_line else f"kind: {usual}"
     way_out = f"{given} {'is a key' if len(value) == 1 else 'are keys'} of {owners}: add `{write}`"
     return tree.diagnostic(path, "E105", message, way_out)
 
