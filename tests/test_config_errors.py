@@ -275,7 +275,7 @@ def test_what_is_not_available_yet(refuse: Refuse, line: str, place: int) -> Non
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [(BASE.replace("points.csv", f"{{path: p.csv, {key}: g}}"), (1, 21)) for key in ("group_by", "validation")]
+    [(BASE.replace("points.csv", f"{{path: p.csv, {key}: g}}"), (1, 21)) for key in ("group_by",)]
     + [(BASE.replace("a: 1", f"a: {{start: 1, {key}: 1}}"), (3, 28)) for key in ("shared",)]
     + [(f"data: p.csv\nmodel: {{kind: {kind}, target: y}}\n", (2, 15)) for kind in ("mlp", "matrix_factorization")],
 )
