@@ -57,7 +57,6 @@ WholeScalar: TypeAlias = Int[Array, ""]
 Truth: TypeAlias = Bool[Array, ""]
 Rows: TypeAlias = Float[Array, " rows"]
 RowsByColumns: TypeAlias = Float[Array, "rows columns"]
-RowsMask: TypeAlias = Bool[Array, " rows"]
 Theta: TypeAlias = Float[Array, " free"]
 """The free numbers of a problem, in the optimizer's coordinates."""
 ConstraintValues: TypeAlias = Float[Array, " constraints"]

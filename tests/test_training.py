@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fitting import Fit, column, fit
+from fitting import Fit, column, fit, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitkit.backend import jax
 from fitkit.errors import ConfigError, DataError
 from fitkit.minimize import by_epochs
+from fitkit.models import LinearModel
 from fitkit.optimizers.shuffle import draw_order, order_of_pass, rows_of_batch
+from fitkit.run.assemble import assemble
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(size=60)
@@ -138,6 +140,17 @@ def test_a_share_of_the_rows_is_held_out_and_told() -> None:
     assert 45 * result.loss.final + 15 * result.loss.validation == pytest.approx(everything, rel=1e-12)
     assert found.rows[-1].validation == pytest.approx(result.loss.validation, rel=1e-12)
     assert not any("weight zero" in warning for warning in result.warnings)
+
+
+def test_what_is_held_out_does_not_standardize() -> None:
+    data = {"values": {"x": column(X), "y": column(Y)}, "validation": 0.25}
+    found = assemble(source({"data": data, "model": {**LINEAR, "standardize": True}}), allow_python=False)
+    trained = X[found.counts]
+    assert len(trained) == 45
+    model = found.problem.model
+    assert isinstance(model, LinearModel)
+    np.testing.assert_allclose(np.asarray(model.center), [trained.mean()], rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(model.scale), [trained.std()], rtol=1e-12)
 
 
 def test_another_table_is_read_for_validation(tmp_path: Path) -> None:

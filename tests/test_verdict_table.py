@@ -39,3 +39,20 @@ def test_a_fit_ends_as_it_must(name: str, optimizer: str, tmp_path: Path) -> Non
 def allowed(case: Case) -> list[tuple[str, int, str]]:
     """A minimum may be told by its slope or by a step below rounding."""
     return [ENDS[case.ends], *([("converged", 0, "step_small")] if case.ends == "converged" else [])]
+
+
+# Every case in other units of its parameters, and those of plain least squares in other units of their targets, larger and
+# smaller in turn; 1e8 times some targets there are beyond the numbers.
+UNITS = [(name, 1e8, 1.0) for name in CASES]
+UNITS += [
+    (name, 1.0, (1e8, 1e-8)[place % 2])
+    for place, name in enumerate(name for name, case in CASES.items() if case.y is not None and "loss" not in case.more)
+    if name != "squares that overflow"
+]
+
+
+@pytest.mark.parametrize(("name", "scale", "of_data"), UNITS)
+def test_units_change_no_verdict(name: str, scale: float, of_data: float, tmp_path: Path) -> None:
+    case = CASES[name]
+    code, document = trained(tmp_path, case.config(case.optimizers[0], scale, of_data))
+    assert (document["status"], code, document["reason"]) in allowed(case), document["message"]

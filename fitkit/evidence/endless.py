@@ -119,18 +119,29 @@ def _endless(
     return any(objective(point) > value + noise for point in back)
 
 
+def all_but_exact(problem: Problem, value: float) -> bool:
+    """Return whether a loss of distances is next to nothing beside the targets, so that its infimum is zero.
+
+    That may be at infinity, where derivatives vanish as they do at a minimum: an exponential tail has digits to lose for a
+    long way before they tell.
+    """
+    return value <= EPSILON * _mean_square(problem)
+
+
 def _rounding(problem: Problem) -> float:
     """Return what the rounding of targets alone makes of a loss of distances that is zero otherwise."""
+    return (10 * EPSILON) ** 2 * _mean_square(problem)
+
+
+def _mean_square(problem: Problem) -> float:
+    """Return the mean square of the targets in units of sigma; zero where the loss is not of distances."""
     import numpy as np
 
     rows = problem.rows
     if rows is None or not isinstance(problem.loss, DistanceLoss):
         return 0.0
     target = np.asarray(rows.target, np.float64) / (1.0 if rows.sigma is None else np.asarray(rows.sigma, np.float64))
-    return (
-        float(10 * EPSILON * np.sqrt(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight)))
-        ** 2
-    )
+    return float(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight))
 
 
 def _settled(problem: Problem, point: Vector, keep: int) -> Vector:

@@ -53,6 +53,29 @@ class Assembled:
     """How many rows of the table they are."""
 
 
+def dtype_of(config: Config) -> str:
+    """Return the numbers that a config computes with."""
+    return "float32" if config.precision == "float32" else "float64"
+
+
+def problem_over(config: Config, parts: Parts, model: Model, loss: Loss, rows: RowData, total: Any) -> Problem:
+    """Return the objective of a model and a loss over rows, whose weights sum to `total`."""
+    return Problem(
+        **parts.fields,
+        rows=rows,
+        total_weight=total,
+        model=model,
+        loss=loss,
+        regularization=config.regularization,
+        constraints=config.constraints,
+    )
+
+
+def target_name(model: Model) -> str | None:
+    """Return the left side, as written."""
+    return model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
+
+
 def assemble(
     source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None = None, for_check: bool = False
 ) -> Assembled:
@@ -70,7 +93,7 @@ def assemble(
         DataError: the table cannot be read or fitted.
     """
     config = source.config
-    dtype = "float32" if config.precision == "float32" else "float64"
+    dtype = dtype_of(config)
     if config.data is None or config.model is None:
         roles = check_names(source, ())
         parameters = dict(config.parameters)
@@ -89,37 +112,30 @@ def assemble(
     table, roles = _read(source, stdin, claimed=for_check)
     unread = linked(config.loss, model)
     target_numbers, loss = read_target(model, unread, table)
-    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, table, loss))
+    weight, mask = weights_of(config, table), held_out(source, table)
+    if mask is not None:  # what is held out must not be seen, not even by the means that a model standardizes by
+        weight = weight * ~mask
+    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, weight, loss))
     known_parameters(source, model)
     parameters = with_defaults(config, model)
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
     _in_reported_units(source, model)
     _few_enough(source, len(parts.start))
-    counts, mask = counted_rows(weights_of(config, table)), held_out(source, table)
+    counts = counted_rows(weight)
     if mask is None:
         validation = other_table(source, roles, model, unread, loss, dtype)
     else:
         validation = read_rows(config, table, model, loss, target_numbers, dtype, mask)[0]
-        counts = ~mask & (weights_of(config, table) > 0)
     rows, total = read_rows(config, table, model, loss, target_numbers, dtype, counts)
     _enough_rows(config, loss, rows, parts, table)
-    problem = Problem(
-        **parts.fields,
-        rows=rows,
-        total_weight=total,
-        model=model,
-        loss=loss,
-        regularization=config.regularization,
-        constraints=config.constraints,
-    )
-    target = model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
+    problem = problem_over(config, parts, model, loss, rows, total)
     assembled = Assembled(
         problem=problem,
         start=parts.start,
         parameters=parameters,
         unused=frozenset({*roles.unused, *model.unused}),
         table=table,
-        target=target,
+        target=target_name(model),
         inputs=roles.inputs,
         counts=counts,
         validation=validation,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fitkit.backend import array
 from fitkit.evidence import EXACT_UP_TO
-from fitkit.evidence.endless import heads_for_infinity
+from fitkit.evidence.endless import all_but_exact, heads_for_infinity
 from fitkit.evidence.neighbours import Beside, around
 from fitkit.evidence.smooth import objective_of
 from fitkit.minimize import Search
@@ -40,7 +40,8 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
     if verdict.reason is Reason.NOT_FINITE and search.steps == 0 and predictions is not None:
         return _not_finite(verdict, predictions)
     lone = not problem.constrained  # what lies beside and beyond a point may break constraints
-    if verdict.status is not Status.NOT_CONVERGED or not (lone and 0 < len(start) <= EXACT_UP_TO):
+    tail = verdict.status is Status.CONVERGED and all_but_exact(problem, search.final.loss)
+    if not (tail or verdict.status is Status.NOT_CONVERGED) or not (lone and 0 < len(start) <= EXACT_UP_TO):
         return verdict
     dtype = problem.lower.dtype
 
@@ -48,7 +49,7 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
         return float(objective_of.light(problem, array(point, dtype)))
 
     unsettled = {Reason.STALLED, Reason.SADDLE, Reason.NOT_IDENTIFIED}
-    if verdict.reason in unsettled or (verdict.reason is Reason.MAX_STEPS and search.steps >= LONG):
+    if tail or verdict.reason in unsettled or (verdict.reason is Reason.MAX_STEPS and search.steps >= LONG):
         away = heads_for_infinity(problem, start, search.theta, objective)
         if away.any():
             return _ran_away(tuple(name for name, far in zip(problem.layout.coordinates, away, strict=True) if far))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fitkit.config import Config, ConfigSource
 from fitkit.errors import ConfigError, did_you_mean, one_of
 from fitkit.losses import Loss
@@ -9,16 +11,26 @@ from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.models import Model
 from fitkit.models.outlook import Outlook
 from fitkit.parameters import Parameter
-from fitkit.readers import Table
-from fitkit.run.rows import weights_of
 from fitkit.uncertainty import Profile
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def outlook_of(config: Config, table: Table, loss: Loss) -> Outlook:
-    """Return what a model is told of a fit before it begins."""
+    Vector = NDArray[np.float64]
+
+
+def outlook_of(config: Config, weight: Vector, loss: Loss) -> Outlook:
+    """Return what a model is told of a fit before it begins.
+
+    Args:
+        config: says what is asked of parameters.
+        weight: of each row of the table, shape (rows,); zero for rows that have no part in the fit.
+        loss: knows the classes.
+    """
     bound = any(_is_bound(parameter) for parameter in config.parameters.values())
     return Outlook(
-        weight=weights_of(config, table),
+        weight=weight,
         classes=loss.classes if isinstance(loss, CrossEntropy) else None,
         plain=bound or bool(config.constraints) or isinstance(config.uncertainty, Profile),
     )

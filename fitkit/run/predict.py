@@ -13,7 +13,7 @@ from fitkit.expressions import TextComparison
 from fitkit.models import FormulaModel, Model, PythonModel
 from fitkit.problem import Problem, register_pytrees
 from fitkit.readers import Data, Table, read_table
-from fitkit.run.assemble import Assembled, linked, loaded
+from fitkit.run.assemble import Assembled, dtype_of, linked, loaded, problem_over, target_name
 from fitkit.run.goodness import predictions_at
 from fitkit.run.prediction_table import prediction_table
 from fitkit.run.rows import counted_rows, read_rows, weights_of
@@ -65,7 +65,7 @@ def predict(run: str, data: str, *, allow_python: bool) -> Predicted:
         parameters={},
         unused=frozenset(),
         table=found.table,
-        target=_target_name(model),
+        target=target_name(model),
         inputs=saved.inputs,
         counts=counted_rows(weights_of(found.config, found.table)),
     )
@@ -146,7 +146,7 @@ def _read(source: ConfigSource, model: Model, saved: SavedModel, path: str) -> _
         skip=data.skip if similar else 0,
         missing=data.missing,
     )
-    names = _names(given, there)
+    names = _names(given)
     notes = []
     if asked - names:
         notes.append(f"`where` was left out: the table has no column `{min(asked - names)}`")
@@ -161,9 +161,8 @@ def _read(source: ConfigSource, model: Model, saved: SavedModel, path: str) -> _
     return _Found(table=table, config=replace(source.config, data=given), has_target=has_target, notes=tuple(notes))
 
 
-def _names(data: Data, there: list[str]) -> set[str]:
+def _names(data: Data) -> set[str]:
     """Return the names of all columns of a table."""
-    del there
     from fitkit.readers import read_header
 
     found = read_header(data, Path())
@@ -183,10 +182,6 @@ def _target_columns(model: Model) -> set[str]:
     return set(target.names - {"pi"}) | {comparison.column for comparison in comparisons}
 
 
-def _target_name(model: Model) -> str | None:
-    return model.formula.target.source.strip() if isinstance(model, FormulaModel) else model.target_used
-
-
 # -- the problem ------------------------------------------------------------------------------------------------------------
 
 
@@ -194,7 +189,7 @@ def _problem(config: Config, model: Model, saved: SavedModel, found: _Found) -> 
     """Return the objective over the rows of the table; targets that are not there are zero, and count for nothing."""
     import numpy as np
 
-    dtype = "float32" if config.precision == "float32" else "float64"
+    dtype = dtype_of(config)
     loss = linked(config.loss, model)
     loss = loss.with_classes(saved.classes) if loss.classifies else loss
     target = np.zeros(len(found.table))
@@ -202,15 +197,7 @@ def _problem(config: Config, model: Model, saved: SavedModel, found: _Found) -> 
         target = numbers_of_target(model, loss, found.table)
     parts = inner_parts(model, with_defaults(config, model), saved.unused, config.seed, dtype)
     rows, total = read_rows(config, found.table, model, loss, target, dtype)
-    return Problem(
-        **parts.fields,
-        rows=rows,
-        total_weight=total,
-        model=model,
-        loss=loss,
-        regularization=config.regularization,
-        constraints=config.constraints,
-    )
+    return problem_over(config, parts, model, loss, rows, total)
 
 
 def _bands(problem: Problem, saved: SavedModel, trained: Config, given: Config) -> Bands | None:
