@@ -145,7 +145,9 @@ class Kernel(Generic[P, R]):
         The pytrees are taken apart once, not at each call, which costs more than a small program itself.
         """
         leaves, structure = jax.tree.flatten(fixed)
-        return BoundKernel(self._flat(structure, work <= LIGHT_WORK), [jnp.asarray(leaf) for leaf in leaves])
+        # Put, not `asarray`, for which JAX compiles a program for each leaf; a number of Python keeps its weak type.
+        ready = [leaf if isinstance(leaf, float | int) else jax.device_put(leaf) for leaf in leaves]
+        return BoundKernel(self._flat(structure, work <= LIGHT_WORK), ready)
 
     @cached_property
     def _flat(self) -> Callable[..., Callable[..., Any]]:
@@ -168,7 +170,7 @@ class BoundKernel:
     """A compiled function of what moves; numpy arrays are its arguments at the least cost."""
 
     _function: Callable[..., Any]
-    leaves: Sequence[jax.Array]
+    leaves: Sequence[Any]
     """Of the arguments that are given."""
 
     def __call__(self, *moving: Any) -> Any:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.evidence import CLOSE
-from fitkit.optimizers.exact_newton import NewtonStep, rounding_of_minimum
+from fitkit.optimizers.exact_newton import NewtonStep, loses_digits, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.linearization import Linearization
-from fitkit.optimizers.refinement import loses_digits, refine
-from fitkit.optimizers.rounding_of_data import rounding_of_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +47,9 @@ def left_to_minimum(
         near = exact.decrement <= CLOSE * point.sum_of_squares**0.5 and not len(exact.flat) and exact.saddle is None
         if not (near and loses_digits(np.hypot(exact.step, noise), theta, seen, movable)):
             return exact.step, noise
+        from fitkit.optimizers.refinement import refine  # few fits need them
+        from fitkit.optimizers.rounding_of_data import rounding_of_data
+
         refined = refine(squares, theta, curvature, movable)
         if refined is None:
             return exact.step, noise

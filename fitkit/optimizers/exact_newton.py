@@ -130,6 +130,8 @@ def _unit(vectors: Matrix) -> Matrix:
     return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
+LOST = 1e-11
+"""Where rounding may move a parameter by more than this share of it, the minimum is refined."""
 EPSILON = 2.0**-52
 
 
@@ -189,3 +191,11 @@ def _shaken(squares: LeastSquares, theta: Vector, point: Linearization) -> list[
         ]
         total = squared if total is None else [a + b for a, b in zip(total, squared, strict=True)]
     return [np.sqrt(part / 4) for part in total or []]
+
+
+def loses_digits(uncertainty: Vector, theta: Vector, largest: Vector, movable: Mask) -> bool:
+    """Return whether so much is uncertain of a parameter, shape (free,) each, that the minimum is to be refined."""
+    import numpy as np
+
+    size = np.maximum(np.abs(theta), 1e-3 * largest)
+    return bool((uncertainty > LOST * size)[movable].any())

@@ -26,7 +26,6 @@ from fitkit.optimizers.row_kernels import (
     penalty_curvature,
     residual_curvature,
     second_derivative,
-    second_derivatives,
 )
 from fitkit.problem import Problem, RowData
 
@@ -231,8 +230,11 @@ class LeastSquares:
         first, second = np.tril_indices(size)
         directions = self._moving(_pairs(first, second, size) / scale)
         along = np.zeros(len(first))
-        for bends, columns in zip(self._bound(second_derivatives), self.known_columns(theta, at_theta), strict=False):
-            along += np.asarray(bends(point, directions, self._moving(columns[-1])), np.float64)
+        # One call a direction of the program that bends steps: a program for all of them at once would take longer to compile
+        # than all these calls in the few points of a fit where S is wanted.
+        for bend, columns in zip(self._bound(second_derivative), self.known_columns(theta, at_theta), strict=False):
+            seconds = [bend(point, direction) for direction in directions]
+            along += np.array([columns[-1] @ np.asarray(second, np.float64) for second in seconds])
         scaled = np.zeros((size, size))
         scaled[first, second] = along
         single = np.diag(scaled)

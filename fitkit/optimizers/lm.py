@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.damped_system import DampedSystem
-from fitkit.optimizers.exact_newton import EPSILON, newton_step, rounding_of_minimum
+from fitkit.optimizers.exact_newton import EPSILON, loses_digits, newton_step, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
 from fitkit.optimizers.linearization import Linearization
-from fitkit.optimizers.refinement import loses_digits, refine
 from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem
 from fitkit.types import Positive, Theta, WholeScalar
@@ -238,6 +237,8 @@ def _refined(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
         return state
     if not loses_digits(rounding, state.theta, state.largest, state.movable):
         return state
+    from fitkit.optimizers.refinement import refine  # few fits need it
+
     refined = refine(squares, state.theta, curvature, state.movable)
     if refined is None:
         return state

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-LOST = 1e-11
-"""Where rounding may move a parameter by more than this share of it, the minimum is refined."""
 MOST_NUMBERS = 2**21
 """Numbers of a Jacobian up to which it is refined: in double-double each takes twenty times the work."""
 MOST_ROUNDS = 12
@@ -57,14 +55,6 @@ class Refined:
     def step_from(self, theta: Vector) -> Vector:
         """Return how far the minimum is from theta, shape (free,)."""
         return (self.theta - DoubleDouble.of(theta)).rounded()
-
-
-def loses_digits(uncertainty: Vector, theta: Vector, largest: Vector, movable: Mask) -> bool:
-    """Return whether so much is uncertain of a parameter, shape (free,) each, that the minimum is to be refined."""
-    import numpy as np
-
-    size = np.maximum(np.abs(theta), 1e-3 * largest)
-    return bool((uncertainty > LOST * size)[movable].any())
 
 
 def refine(squares: LeastSquares, theta: Vector, curvature: Matrix, movable: Mask) -> Refined | None:

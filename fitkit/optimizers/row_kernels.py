@@ -50,24 +50,6 @@ def second_derivative(problem: Problem, theta: Theta, velocity: Theta, rows: Row
 
 
 @kernel()
-def second_derivatives(
-    problem: Problem, theta: Theta, velocities: jax.Array, residuals: jax.Array, rows: RowData
-) -> jax.Array:
-    """Return sum_i r_i r_vv,i along each of the `velocities`, (directions, free), as one number each, shape (directions,)."""
-
-    def bend(velocity: jax.Array) -> jax.Array:
-        def slope(t: jax.Array) -> jax.Array:
-            first: jax.Array = jax.jvp(lambda u: problem.row_residuals(u, rows), (t,), (velocity,))[1]
-            return first
-
-        second: jax.Array = jax.jvp(slope, (theta,), (velocity,))[1]
-        return jnp.vdot(residuals, second)
-
-    bends: jax.Array = jax.vmap(bend)(velocities)
-    return bends
-
-
-@kernel()
 def residual_curvature(problem: Problem, theta: Theta, residuals: Rows, rows: RowData) -> jax.Array:
     """Return sum_i r_i Hess r_i with the factor r held fixed, shape (free, free)."""
     hessian: jax.Array = jax.hessian(lambda t: jnp.vdot(residuals, problem.row_residuals(t, rows)))(theta)
