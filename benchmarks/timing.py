@@ -51,6 +51,8 @@ def seconds(command: Command, folder: Path) -> float:
     # The checkout comes first on the path, so that the source that stands here is timed, installed or not.
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path}
+    # An installed package has its bytecode beside it; the yardsticks have theirs, and the checkout writes it at the first run.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     done = subprocess.run(command.arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - began
