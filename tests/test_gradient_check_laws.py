@@ -57,6 +57,12 @@ def test_of_64_random_functions_no_gradient_is_called_wrong_and_wrong_ones_are_c
     assert len(missed) <= 1  # 98 in 100
 
 
+@pytest.mark.parametrize("frequency", [1e13, 3e13, 1e14])
+def test_a_wave_too_fast_for_any_step_refutes_nothing(frequency: float) -> None:
+    settings = Settings(measure=False, directions=8)
+    assert check_function(subject(lambda x: jnp.sin(frequency * x[0]), [1.0]), settings).verdict == "inconclusive"
+
+
 def test_the_same_seed_gives_the_same_report() -> None:
     first, second = (check_function(subject(lambda x: jnp.sum(jnp.sin(x)), [1, 2]), QUICK) for _ in range(2))
     assert repr(first) == repr(second)

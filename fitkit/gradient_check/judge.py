@@ -173,6 +173,10 @@ def _against(line: Line, known: Judgement, plateau: Plateau) -> Judgement:
         order=remainder_order(line, known.noise),
     )
     if abs(line.autodiff - plateau.value) > tolerance:
+        if tolerance > scale:
+            # The gradient is steeper than anything seen, and rounding alone moves it by more than all that is seen: a wave
+            # faster than any step looks like this, for it averages to nothing.
+            return replace(judged, note="structure too fine to resolve: the values show less than rounding does")
         return replace(judged, verdict=Verdict.ZERO_GRAD if line.autodiff == 0 else Verdict.FAIL)
     if tolerance > RESOLVED * scale:
         return replace(judged, note="agrees, but the numbers resolve less than two digits")
