@@ -51,6 +51,7 @@ class Reason(IntEnum):
     INTERRUPTED = 12
     RUNAWAY = 13
     SADDLE = 14
+    TOO_FEW_ROWS = 15
 
     @property
     def word(self) -> str:
