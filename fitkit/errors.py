@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 7
     FILE_SYSTEM = 8
     CHECKPOINT = 9
+    SEVERAL = 10
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -213,6 +213,8 @@ class Result:
     """Its YAML as used, `kind` first, and `why` where fitkit chose it."""
     steps: int | None = None
     evaluations: int | None = None
+    compilations: int | None = None
+    """How many programs were compiled for this run; none where an earlier one of the process had the same structure."""
     seconds: Seconds | None = None
     warnings: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)

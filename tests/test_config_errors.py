@@ -265,7 +265,7 @@ def test_batches_need_rows(refuse: Refuse) -> None:
 
 @pytest.mark.parametrize(
     ("line", "place"),
-    [(f"{key}: {{}}", 1) for key in ("expect", "matrix")],
+    [(f"{key}: {{}}", 1) for key in ("expect",)],
 )
 def test_what_is_not_available_yet(refuse: Refuse, line: str, place: int) -> None:
     code, where, column, words = one(refuse(BASE + line + "\n"))

@@ -44,7 +44,8 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     """Verify that the gradient which `train` would use is the derivative of the objective.
 
     PATHS are configs, folders (read recursively, without files that begin with _ and without saved runs), globs, or -
-    for standard input. Steps and tolerances are derived from what the numbers can resolve; there is nothing to tune.
+    for standard input. Steps and tolerances are derived from what the numbers can resolve; there is nothing to tune. Of
+    a matrix the first combination is checked.
 
     Exit codes: 0 nothing was refuted (warnings are allowed); 1 a bug in fitkit; 2 usage, config or formula; 3 data; 6 a
     gradient or a claim is refuted, or not finite at the start, or inconclusive under --inconclusive fail; 7 an oracle,
@@ -81,7 +82,8 @@ def _checked(path: str, options: dict[str, Any]) -> GradientOutcome:
     from fitkit.config import load
 
     try:
-        source = load(path, all_settings(options["settings"], options["seed"], options["device"]))
+        # Of a matrix the first combination, with which the others share the objective or its kind.
+        source = load(path, all_settings(options["settings"], options["seed"], options["device"]), combination=0)
         from fitkit.run.check_gradient import check_gradient
 
         return check_gradient(source, _check_options(options))

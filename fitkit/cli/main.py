@@ -17,6 +17,7 @@ from fitkit.errors import ExitCode, FitkitError
 COMMANDS = {
     "train": ("fitkit.cli.train", "Fit a config, report convergence, and save the run."),
     "check-grad": ("fitkit.cli.check_grad", "Verify the gradient of each config's objective."),
+    "batch": ("fitkit.cli.batch", "Fit many configs, and gate on what became of them."),
     "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
     "predict": ("fitkit.cli.predict", "Predict a table from a saved run."),
     "init": ("fitkit.cli.initialize", "Write a config from a table and a formula, with guessed starts."),
@@ -97,13 +98,11 @@ def main() -> None:
 
 def report_bug(error: Exception) -> None:
     """Tell of a bug, and where its details were written."""
-    import tempfile
-    import traceback
+    from fitkit.run.failed import write_bug
 
-    with tempfile.NamedTemporaryFile("w", prefix="fitkit-bug-", suffix=".txt", delete=False) as stream:
-        traceback.print_exception(error, file=stream)
+    details = write_bug(error)
     first = (str(error).splitlines() or [""])[0]
     tell(
         f"internal error: {type(error).__name__}: {first}\n"
-        f"  = help: this is a bug in fitkit {__version__}, not in your config; please report it with {stream.name}"
+        f"  = help: this is a bug in fitkit {__version__}, not in your config; please report it with {details}"
     )

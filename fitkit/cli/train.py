@@ -15,7 +15,7 @@ import click
 
 from fitkit.cli.options import all_settings, overrides
 from fitkit.cli.terminal import is_terminal, say, speaks_unicode, tell, text_style
-from fitkit.errors import ExitCode, FitkitError
+from fitkit.errors import ExitCode
 
 if TYPE_CHECKING:
     from fitkit.result import Result
@@ -46,7 +46,9 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
             result, saved = _train(config, options, asked)
     except Exception as error:
         if options["as_json"]:
-            _say_document(_failed(config, error))
+            from fitkit.run.failed import failed_result
+
+            _say_document(failed_result(config, error))
         raise
     _say_result(result, options)
     if saved is not None and not options["quiet"]:
@@ -132,19 +134,3 @@ def _say_document(result: Result) -> None:
     from fitkit.reports.json_document import render
 
     say(render(result, ascii_only=not speaks_unicode(sys.stdout)))
-
-
-def _failed(config: str, error: Exception) -> Result:
-    """Return what there is of a run that a mistake ended, or a bug."""
-    from fitkit.result import Result, Status
-
-    diagnostics = error.diagnostics if isinstance(error, FitkitError) else ()
-    return Result(
-        name=None,
-        path=config,
-        status=Status.FAILED,
-        exit_code=int(error.exit_code if isinstance(error, FitkitError) else ExitCode.INTERNAL),
-        reason=error.reason if isinstance(error, FitkitError) else "internal",
-        message=diagnostics[0].message if diagnostics else f"internal error: {type(error).__name__}: {error}",
-        errors=diagnostics,
-    )

@@ -25,6 +25,8 @@ component is written down here twice.
 | E121 | a name that is both |
 | E122 | a parameter where only columns can stand, or the reverse, or a formula that lacks what it is about |
 | E123 | a config for `check-grad` alone, given to another command |
+| E124 | a config of many fits, a `matrix`, given to a command that makes one |
+| E125 | a batch in which nothing is to be fitted |
 | E160 | the file of a python model |
 | E161 | what a python model returns |
 | E162 | a python model that fails, or cannot be differentiated |

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from fitkit.component import Component
 from fitkit.expressions import Constraint, Expression
@@ -58,6 +58,8 @@ class Config(Component):
     """Error bars; a bare text is the kind."""
     check_grad: CheckGrad = field(default_factory=CheckGrad)
     """What `check-grad` is told: derivatives by hand, and policies."""
+    matrix: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """For `batch`: a fit for each combination of values: `{optimizer.learning_rate: [1e-3, 1e-2], seed: [0, 1, 2]}`."""
     seed: Count = 0
     """The seed of everything random."""
     precision: Literal["auto", "float64", "float32"] = "auto"

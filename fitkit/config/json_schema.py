@@ -147,6 +147,8 @@ def _leaf(hint: Any, bounds: Json, *, constants: bool) -> Json:
     if hint in (float, int):
         number = {"type": "number" if hint is float else "integer", **bounds}
         return _any_of(number, _CONSTANT) if constants else number
+    if hint is Any:
+        return {}
     if hint in (Expression, Equation):
         return dict(_FORMULA)
     if hint is Constraint:

@@ -49,7 +49,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"expect", "matrix"}),
+    "": frozenset({"expect"}),
     "data": frozenset({"group_by"}),
     "parameters": frozenset({"shared"}),
 }

@@ -13,10 +13,9 @@ from fitkit.config.availability import refuse_unavailable
 from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
 from fitkit.config.constraint_rules import constraint_rules
-from fitkit.config.files import read_config
 from fitkit.config.names import check_names
 from fitkit.config.objective_rules import objective_rules
-from fitkit.config.overrides import override
+from fitkit.config.outline import Outline, read_outline
 from fitkit.config.parameter_rules import parameter_rules
 from fitkit.config.reading_rules import reading_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
@@ -30,23 +29,40 @@ from fitkit.parameters import Parameter
 _UNFIT_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{0,2}$|^[ -]|.{101}", re.DOTALL)
 
 
-def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) -> ConfigSource:
+def load(
+    path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None, *, combination: int | None = None
+) -> ConfigSource:
     """Read a config and check all that can be checked without its data.
 
     Args:
         path: the file, or `-` for standard input; paths in it then count from the current folder.
         overrides: values put on top, each as `key.path=value`.
         stdin: what `-` reads; standard input by default.
+        combination: which one of its `matrix`, from 0; without it a matrix that the overrides do not settle is kept.
 
     Raises:
         ConfigError: with every mistake that was found, in the order of their places.
     """
-    merged = read_config(path, stdin)
-    root, mistaken = override(merged.root, overrides)
+    return understood(read_outline(path, overrides, stdin), path, combination, from_stdin=path == "-" and stdin is None)
+
+
+def understood(outline: Outline, path: str, combination: int | None, *, from_stdin: bool = False) -> ConfigSource:
+    """Return the config of an outline, checked as by `load`.
+
+    Args:
+        outline: of the text.
+        path: the name that users know the config by.
+        combination: as for `load`.
+        from_stdin: whether standard input was read to its end for it.
+
+    Raises:
+        ConfigError: as by `load`.
+    """
+    root, mistaken = outline.picked(combination)
     root, unavailable = refuse_unavailable(root)
     sections = read_sections(Tree(root))
     read_condition(sections)
-    problems = [*merged.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
+    problems = [*outline.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
     problems += [
         *objective_rules(sections),
         *reading_rules(sections),
@@ -55,7 +71,7 @@ def load(path: str, overrides: Sequence[str] = (), stdin: TextIO | None = None) 
         *constraint_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
-    problems += _one_standard_input(sections, path, stdin)
+    problems += _one_standard_input(sections, from_stdin=from_stdin)
     if problems:
         raise ConfigError(*_in_order([*problems, *_names(sections, path)], path))
     return _source(sections, path)
@@ -93,10 +109,10 @@ def _names(sections: Sections, path: str) -> list[Diagnostic]:
     return []
 
 
-def _one_standard_input(sections: Sections, path: str, stdin: TextIO | None) -> list[Diagnostic]:
+def _one_standard_input(sections: Sections, *, from_stdin: bool) -> list[Diagnostic]:
     """Refuse a table on standard input, from which the config was read to its end."""
     data = sections.get("data")
-    if path != "-" or stdin is not None or data is None or data.path != "-":
+    if not from_stdin or data is None or data.path != "-":
         return []
     message = "the config itself came from standard input, so the table cannot"
     way_out = "write the config to a file, or name a file in `data`"

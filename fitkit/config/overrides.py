@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence as List
 from typing import final
 
+from fitkit.config.placing import Placing
 from fitkit.config.short_forms import write_out
 from fitkit.errors import ConfigError, Diagnostic
-from fitkit.yaml_text import Broken, Entry, Mapping, Node, Place, Scalar, Sequence, decode, parse, resolve
+from fitkit.yaml_text import Mapping, Node, Place, Scalar, decode, parse, resolve
 
 _EXAMPLE = "write `--set optimizer.learning_rate=0.1`"
+
+
+def keys_of(arguments: List[str]) -> frozenset[str]:
+    """Return the keys that arguments `key.path=value` set, as they are written."""
+    return frozenset(argument.partition("=")[0].replace(" ", "") for argument in arguments)
 
 
 def override(root: Mapping, arguments: List[str]) -> tuple[Mapping, list[Diagnostic]]:
@@ -19,7 +24,7 @@ def override(root: Mapping, arguments: List[str]) -> tuple[Mapping, list[Diagnos
     for argument in arguments:
         try:
             setting = _Setting(argument)
-            root = write_out(setting.into(root))
+            root = write_out(setting.placing.into(root))
             problems += setting.problems
         except ConfigError as error:
             problems += error.diagnostics
@@ -68,47 +73,10 @@ class _Setting:
         place = self._place(offset + value.find(stripped), len(stripped))
         return Scalar(place, resolve(stripped), stripped)
 
-    def into(self, root: Mapping) -> Mapping:
-        """Return the config with the value put in.
-
-        Raises:
-            ConfigError: the way leads through something that is neither map nor list.
-        """
-        node = self._put(root, 0)
-        if not isinstance(node, Mapping):
-            raise TypeError("the root of a config stays a map")
-        return node
-
-    def _put(self, node: Node | None, depth: int) -> Node:
-        if depth == len(self._keys):
-            return self._value
-        key, place = self._keys[depth]
-        if isinstance(node, Broken):
-            return node
-        if isinstance(node, Sequence):
-            return self._put_into_list(node, depth)
-        if isinstance(node, Scalar) and node.value is not None:
-            message = f"`{self._keys[depth - 1][0]}` is no map, so it has no key `{key}`"
-            raise ConfigError(place.diagnostic("E115", message))
-        entries = node.entries if isinstance(node, Mapping) else {}
-        below = entries.get(key)
-        if below is None and (entry := re.fullmatch(r"(.+)\[(\d+)\]", key)):
-            message = f"there is no key `{key}`"
-            way_out = f"an entry of a list is written `{entry[1]}.{entry[2]}`, and entries count from 0"
-            raise ConfigError(place.diagnostic("E115", message, way_out))
-        value = self._put(below.node if below is not None else None, depth + 1)
-        kept = below.place if below is not None and depth + 1 < len(self._keys) else place
-        return Mapping(node.place if isinstance(node, Mapping) else place, {**entries, key: Entry(kept, value)})
-
-    def _put_into_list(self, node: Sequence, depth: int) -> Node:
-        key, place = self._keys[depth]
-        index = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else -1
-        if not 0 <= index < len(node.items):
-            message = f"`{self._keys[depth - 1][0]}` is a list of {len(node.items)} entries, and has no entry `{key}`"
-            raise ConfigError(place.diagnostic("E115", message, "entries count from 0"))
-        items = list(node.items)
-        items[index] = self._put(items[index], depth + 1)
-        return Sequence(node.place, tuple(items))
+    @property
+    def placing(self) -> Placing:
+        """The value with the way to its place."""
+        return Placing(self._keys, self._value)
 
 
 def _shown(argument: str) -> str:

@@ -79,6 +79,8 @@ def _leaf(hint: Any, bounds: dict[str, Any]) -> Schema:
         return core_schema.str_schema(strict=True, **bounds)
     if hint is bool:
         return core_schema.bool_schema(strict=True)
+    if hint is Any:
+        return core_schema.any_schema()
     if hint is Expression:
         return core_schema.with_info_plain_validator_function(expression)
     if hint is Constraint:

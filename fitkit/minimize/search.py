@@ -62,11 +62,18 @@ class Watch:
 
     interrupted: Callable[[], bool] = lambda: False
     show: Callable[[HistoryRow], None] = lambda _: None
+    time_limit: float | None = None
+    """The most seconds, whatever the config allows."""
     started: float = field(default_factory=time.perf_counter)
 
     def seconds(self) -> float:
         """Return the seconds since the watch was started."""
         return time.perf_counter() - self.started
+
+    def too_late(self, stopping: Stopping) -> bool:
+        """Return whether the time is over that the config, or who watches, allows."""
+        limits = [limit for limit in (stopping.time_limit, self.time_limit) if limit is not None]
+        return bool(limits) and self.seconds() > min(limits)
 
 
 @final
@@ -94,6 +101,6 @@ def outside(stopping: Stopping, watch: Watch, step: int) -> Reason:
     """
     if watch.interrupted():
         return Reason.INTERRUPTED
-    if step > 0 and stopping.time_limit is not None and watch.seconds() > stopping.time_limit:
+    if step > 0 and watch.too_late(stopping):
         return Reason.TIME_LIMIT
     return Reason.RUNNING

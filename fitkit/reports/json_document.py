@@ -13,7 +13,13 @@ from fitkit.result import Result
 
 def render(result: Result, *, ascii_only: bool = False) -> str:
     """Return the document as text, indented by two blanks; anything beyond ASCII as an escape if `ascii_only`."""
-    return json.dumps(_plain(document(result)), indent=2, allow_nan=False, ensure_ascii=ascii_only)
+    return json.dumps(plain_document(result), indent=2, allow_nan=False, ensure_ascii=ascii_only)
+
+
+def plain_document(result: Result) -> dict[str, Any]:
+    """Return the document as JSON can say it: numbers that do not exist are None."""
+    plain: dict[str, Any] = _plain(document(result))
+    return plain
 
 
 def document(result: Result) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def document(result: Result) -> dict[str, Any]:
         "optimizer": result.optimizer,
         "steps": result.steps,
         "evaluations": result.evaluations,
+        "compilations": result.compilations,
         "seconds": None if result.seconds is None else asdict(result.seconds),
         "expectations": [],
         "warnings": list(result.warnings),

@@ -69,7 +69,7 @@ def _from_many(
     most = MOST_STEPS if stopping.max_steps is None else min(MOST_STEPS, stopping.max_steps)
 
     def stop() -> bool:
-        return watch.interrupted() or (stopping.time_limit is not None and watch.seconds() > stopping.time_limit)
+        return watch.interrupted() or watch.too_late(stopping)
 
     box = start_range(problem, start, settings.spread)
     starts = draw_starts(box, settings, source.config.seed)

@@ -36,6 +36,10 @@ class TrainOptions:
     overwrite: bool = False
     keep: bool = True
     """Whether the run is saved."""
+    name: str | None = None
+    """What the result is called; by default what the config says."""
+    time_limit: float | None = None
+    """The most seconds of searching, where the config allows more."""
     show: Callable[[HistoryRow], None] = lambda _: None
     interrupted: Callable[[], int] = lambda: 0
     """Returns the number of the signal that asked to stop, or 0."""
@@ -53,11 +57,8 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
     Raises:
         FitkitError: the config, the data, the machine or the disk make a fit impossible.
     """
-    if source.config.check_grad.only:
-        message = "this config is for `check-grad` alone: its section `check_grad` says `only: true`"
-        place = source.diagnostic(("check_grad", "only"), "E123", message, f"run `fitkit check-grad {source.shown}`")
-        raise ConfigError(place)
-    name = name_of(source)
+    _refuse_other_uses(source)
+    name = options.name or name_of(source)
     folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
     try:
         with prints_aside(source):
@@ -68,6 +69,19 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
         if folder is not None:
             folder.release()
     return result, folder
+
+
+def _refuse_other_uses(source: ConfigSource) -> None:
+    """Refuse a config that is for `check-grad` alone, or that means many fits."""
+    if source.config.check_grad.only:
+        message = "this config is for `check-grad` alone: its section `check_grad` says `only: true`"
+        place = source.diagnostic(("check_grad", "only"), "E123", message, f"run `fitkit check-grad {source.shown}`")
+        raise ConfigError(place)
+    if source.config.matrix:
+        message = "`matrix` means a fit for each combination of its values, and this command makes one"
+        settings = " ".join(f"--set {key}=..." for key in source.config.matrix)
+        way_out = f"run `fitkit batch {source.shown}`, or settle every key: {settings}"
+        raise ConfigError(source.diagnostic(("matrix",), "E124", message, way_out))
 
 
 def name_of(source: ConfigSource) -> str:
@@ -83,11 +97,11 @@ def _fit(
     source: ConfigSource, options: TrainOptions, started: float, name: str
 ) -> tuple[Result, Search, Conclusion, Assembled]:
     config = source.config
-    compiled_before = COMPILATIONS.seconds
+    compiled_before, programs_before = COMPILATIONS.seconds, COMPILATIONS.programs
     platform = select_device(config.device)
     assembled = assemble(source, allow_python=options.allow_python, stdin=options.stdin)
     optimizer, why = choose(config.optimizer, assembled.problem)
-    watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show)
+    watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show, time_limit=options.time_limit)
     began = time.perf_counter()
     try:
         search, minima = _search(source, assembled, optimizer, watch)
@@ -126,6 +140,7 @@ def _fit(
         optimizer=_described(optimizer, why),
         steps=search.steps,
         evaluations=search.evaluations,
+        compilations=COMPILATIONS.programs - programs_before,
         seconds=Seconds(compile=compiling, run=max(0.0, run - compiling), total=time.perf_counter() - started),
         warnings=conclusion.warnings,
         config=plain_values(config),

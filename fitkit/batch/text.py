@@ -1,0 +1,78 @@
+"""A batch as text: a line for each fit as it ends, and what a person needs to see in one glance at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from fitkit.batch.entry import BatchEntry
+from fitkit.batch.outcome import BatchOutcome
+from fitkit.batch.summary import BatchSummary
+
+_WIDEST_NAME = 40
+
+
+def name_width(entries: Sequence[BatchEntry]) -> int:
+    """Return the columns for names."""
+    return min(_WIDEST_NAME, max((len(entry.name) for entry in entries), default=0))
+
+
+def header(width: int) -> str:
+    """Return the line above the table."""
+    return f"{'fit':<{width}}  {'status':<13}  {'loss':>12}  {'steps':>6}  {'seconds':>7}"
+
+
+def line(outcome: BatchOutcome, width: int) -> str:
+    """Return the line of a fit; one that failed has a second one that says why."""
+    status = "unchanged" if outcome.resumed else outcome.status.replace("_", " ")
+    loss = (outcome.document["loss"] or {}).get("final")
+    steps = outcome.document["steps"]
+    cells = f"{'' if loss is None else f'{loss:.6g}':>12}  {'' if steps is None else steps:>6}"
+    row = f"{outcome.name:<{width}}  {status:<13}  {cells}  {outcome.seconds:>7.2f}"
+    return row if outcome.passed else f"{row}\n    {why(outcome)}"
+
+
+def why(outcome: BatchOutcome) -> str:
+    """Return on one line why a fit is not as it should be."""
+    if not outcome.errors:
+        return f"{outcome.reason.replace('_', ' ')}: {outcome.message}"
+    first, more = outcome.errors[0], len(outcome.errors) - 1
+    rest = f" (and {more} more)" if more else ""
+    return f"{outcome.reason.replace('_', ' ')}: {place(first)}{first['message']}{rest}"
+
+
+def place(error: dict[str, Any]) -> str:
+    """Return where a mistake stands, to stand before its message: `fit.yaml:3:1: `; empty where it has no place."""
+    parts = [str(error[key]) for key in ("file", "line", "column") if error[key] is not None]
+    return f"{':'.join(parts)}: " if parts else ""
+
+
+def tail(summary: BatchSummary, exit_code: int) -> str:
+    """Return the lines below the table."""
+    lines = []
+    failed = summary.failed
+    if failed:
+        width = name_width([outcome.entry for outcome in failed])
+        lines += ["", "failed:"]
+        lines += [f"  {outcome.name:<{width}}  exit {outcome.exit_code}  {why(outcome)}" for outcome in failed]
+    lines += ["", f"{totals(summary)}; exit {exit_code}"]
+    if summary.passed_over:
+        lines.append(f"passed over, for check-grad alone: {_counted(len(summary.passed_over), 'config')}")
+    return "\n".join(lines)
+
+
+def totals(summary: BatchSummary) -> str:
+    """Return one line of counts."""
+    fits = _counted(len(summary.planned), "fit")
+    counts = Counter(
+        "unchanged" if outcome.resumed else outcome.status.replace("_", " ") for outcome in summary.outcomes
+    )
+    parts = [f"{count} {status}" for status, count in counts.most_common()]
+    parts += [f"{len(summary.not_run)} not run"] if summary.not_run else []
+    programs = sum(outcome.compilations for outcome in summary.outcomes)
+    return f"{fits} in {summary.seconds:.1f} s: {', '.join(parts)}; {_counted(programs, 'program')} compiled"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
