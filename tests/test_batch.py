@@ -66,7 +66,7 @@ def test_fits_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
         ("{parameters: [{slope: 1, offset: 1234567890123}, {slope: 2, offset: 0}]}", "parameters=#1"),
         ("{data.path: [a/b.csv, c/d.csv]}", "path=b.csv"),
         ("{data.path: [a/b.csv, c/b.csv]}", "path=a_b.csv"),
-        ("{parameters.slope.start: [1/3], parameters.offset.start: [0]}", "parameters.slope.start=1_3,parameters.offset.start=0"),
+        ("{parameters.slope.start: [1/3], parameters.offset.start: [0]}", "slope.start=1_3,offset.start=0"),
     ],
 )  # fmt: skip
 def test_labels_are_readable(tmp_path: Path, matrix: str, label: str) -> None:

@@ -75,8 +75,8 @@ class Matrix:
 
     def label(self, number: int) -> str:
         """Return what tells a combination from the others: `learning_rate=0.01,seed=1`; empty for the only one."""
-        last = [one.key.rpartition(".")[2] for one in self.dimensions]
-        names = [short if last.count(short) == 1 else one.key for short, one in zip(last, self.dimensions, strict=True)]
+        keys = [one.key for one in self.dimensions]
+        names = [_shortest(key, keys) for key in keys]
         indices = self.indices(number)
         parts = [f"{name}={one.texts[i]}" for name, one, i in zip(names, self.dimensions, indices, strict=True)]
         label = ",".join(parts)
@@ -152,6 +152,13 @@ def _dimension(key: str, entry: Entry) -> Dimension:
     if not node.items:
         raise ConfigError(node.place.diagnostic("E109", f"`{key}` in `{KEY}` lists no value", "list one at least"))
     return Dimension(key, entry.place, node.items)
+
+
+def _shortest(key: str, keys: List[str]) -> str:
+    """Return the last parts of a dotted key, as many as tell it from the others."""
+    parts = key.split(".")
+    tails = (".".join(parts[-length:]) for length in range(1, len(parts)))
+    return next((tail for tail in tails if sum(f".{other}".endswith(f".{tail}") for other in keys) == 1), key)
 
 
 def _text(node: Node) -> str:
