@@ -178,6 +178,22 @@ class ConstraintSummary:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What the config expects of one number of the result, and whether it holds."""
+
+    what: str
+    """The number: `loss`, `parameters.rate`, `metrics.train.accuracy`."""
+    expected: str
+    """In words: `0.69 +- 0.02`."""
+    found: float | str | None
+    """A text is the status."""
+    passed: bool
+    note: str | None = None
+    """Why it cannot be met, or by how much it is missed."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Seconds:
     """Where the time went."""
 
@@ -216,6 +232,8 @@ class Result:
     compilations: int | None = None
     """How many programs were compiled for this run; none where an earlier one of the process had the same structure."""
     seconds: Seconds | None = None
+    expectations: tuple[Expectation, ...] = ()
+    """In the order of the config's section `expect`."""
     warnings: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     """The config as understood, with its defaults."""

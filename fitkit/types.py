@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -31,6 +32,14 @@ else:
     Bool = Int = Float
     Array = Any
 
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression that a text must match."""
+
+    regex: str
+
+
 Positive: TypeAlias = Annotated[float, Gt(0)]
 """A number above zero."""
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
@@ -39,6 +48,10 @@ Fraction: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 """A number from zero to below one."""
 Level: TypeAlias = Annotated[float, Gt(0), Lt(1)]
 """A probability strictly between zero and one."""
+Share: TypeAlias = Annotated[float, Gt(0), Le(1)]
+"""A number above zero, up to one."""
+Sigmas: TypeAlias = Annotated[str, Pattern(r"^([0-9]+\.?[0-9]*|\.[0-9]+)sigma$")]
+"""So many standard errors: `2sigma`."""
 Count: TypeAlias = Annotated[int, Ge(0)]
 """A whole number, zero or above."""
 PositiveCount: TypeAlias = Annotated[int, Ge(1)]

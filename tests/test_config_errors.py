@@ -264,16 +264,6 @@ def test_batches_need_rows(refuse: Refuse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "place"),
-    [(f"{key}: {{}}", 1) for key in ("expect",)],
-)
-def test_what_is_not_available_yet(refuse: Refuse, line: str, place: int) -> None:
-    code, where, column, words = one(refuse(BASE + line + "\n"))
-    assert (code, where, column) == ("E110", 4, place)
-    assert "not available yet" in words
-
-
-@pytest.mark.parametrize(
     ("text", "place"),
     [(BASE.replace("points.csv", f"{{path: p.csv, {key}: g}}"), (1, 21)) for key in ("group_by",)]
     + [(BASE.replace("a: 1", f"a: {{start: 1, {key}: 1}}"), (3, 28)) for key in ("shared",)]

@@ -467,7 +467,7 @@ anything = st.recursive(
 @settings(max_examples=400)
 @given(
     st.dictionaries(
-        st.sampled_from([*Config.__dataclass_fields__, "extends", "expect"]), anything, min_size=1, max_size=6
+        st.sampled_from([*Config.__dataclass_fields__, "extends", "matrix"]), anything, min_size=1, max_size=6
     )
 )
 def test_any_values_are_a_config_or_a_told_mistake(values: dict[str, Any]) -> None:

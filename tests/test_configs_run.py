@@ -17,6 +17,7 @@ NIST: dict[str, Any] = json.loads((ROOT / "datasets/nist/certified.json").read_t
 ANSWERS: dict[str, list[float]] = {
     # scipy.optimize.least_squares, and for logistic iteratively reweighted least squares, to the digits shown
     "bounds": [200.8669, 0.324997, 20.0],
+    "expect": [200.069, 0.340856, 22.6150, 2.03355],
     "line": [147.47539, 0.48517842],
     "logistic": [15.04290165, -0.23216274],
     "python_model": [12.02039, 0.254118, 2.999699, 0.409785],

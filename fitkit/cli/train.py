@@ -38,7 +38,8 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
     """Fit the CONFIG (a YAML file, or - for standard input), report convergence, and save the run.
 
     Exit codes: 0 converged, or all epochs done; 1 a bug in fitkit; 2 usage, config or formula; 3 data; 4 not converged;
-    5 diverged; 7 device, memory or package missing; 8 file system; 130 and 143 interrupted, what was reached saved.
+    5 diverged; 6 what the config expects does not hold; 7 device, memory or package missing; 8 file system; 130 and 143
+    interrupted, what was reached saved.
     """
     asked = _Signals()
     try:
@@ -51,6 +52,9 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
             _say_document(failed_result(config, error))
         raise
     _say_result(result, options)
+    if result.expectations and (options["as_json"] or options["quiet"]):  # the text has them in its table
+        for missed in result.errors:
+            tell(missed.render())
     if saved is not None and not options["quiet"]:
         tell(f"saved to {saved}")
     ctx.exit(result.exit_code)

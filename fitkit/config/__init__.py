@@ -17,7 +17,7 @@ component is written down here twice.
 | E109 | a number outside its range |
 | E110 | not available yet |
 | E111 | keys or sections that exclude or need each other |
-| E112 | a parameter's start, bounds, scale and ties contradict each other |
+| E112 | a parameter's start, bounds, scale and ties, or an expectation's ends, contradict each other |
 | E113 | a name that is not allowed or taken |
 | E114 | `extends` |
 | E115 | `--set` |
@@ -32,6 +32,7 @@ component is written down here twice.
 | E162 | a python model that fails, or cannot be differentiated |
 | E163 | a python model without `--allow-python` |
 | E2xx | a formula (`fitkit.expressions`); E210: a constraint |
+| E601 | an expectation that the result does not meet |
 | E3xx | the data (`fitkit.readers`); E308: a column that `data` or the model names and the table lacks |
 """
 
@@ -42,6 +43,7 @@ from typing import Any
 from fitkit.config.config import Config
 from fitkit.config.load import load
 from fitkit.config.names import Roles, check_names
+from fitkit.config.parameter_names import no_parameter
 from fitkit.config.resolved import plain_values, resolved
 from fitkit.config.source import ConfigSource
 from fitkit.config.tables import table_of
@@ -54,6 +56,7 @@ __all__ = [
     "check_names",
     "json_schema",
     "load",
+    "no_parameter",
     "plain_values",
     "resolved",
     "table_of",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fitkit.config.parameter_names import no_parameter, parameter_names
 from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
-from fitkit.errors import Diagnostic, did_you_mean, one_of
+from fitkit.errors import Diagnostic
 from fitkit.gradient_policy import CheckGrad
-from fitkit.models import LinearModel, Model
 
 
 def check_grad_rules(sections: Sections) -> Iterator[Diagnostic]:
@@ -16,7 +16,7 @@ def check_grad_rules(sections: Sections) -> Iterator[Diagnostic]:
     section = sections.get("check_grad")
     if not isinstance(section, CheckGrad):
         return
-    known = _known(sections)
+    known = parameter_names(sections)
     if known is not None:
         yield from _names(sections, section, known)
     if isinstance(section.scale, float) and section.scale <= 0:
@@ -31,25 +31,16 @@ def check_grad_rules(sections: Sections) -> Iterator[Diagnostic]:
             yield sections.tree.diagnostic(("check_grad", "domain", name), "E112", message, value=True)
 
 
-def _known(sections: Sections) -> tuple[str, ...] | None:
-    """Return the names of all parameters, or None where they cannot be told."""
-    model = sections.get("model")
-    if "model" in sections.failed or (model is None and not sections.tree.given("minimize")):
-        return None
-    if isinstance(model, LinearModel):
-        return None  # what its columns are coded to, the table tells
-    own = (model.parameter_names or ()) if isinstance(model, Model) else ()
-    return tuple(dict.fromkeys((*own, *sections.names("parameters"))))
-
-
 def _names(sections: Sections, section: CheckGrad, known: tuple[str, ...]) -> Iterator[Diagnostic]:
     tree = sections.tree
     scaled = section.scale if isinstance(section.scale, dict) else {}
     for key, names in (("claims", section.claims), ("scale", scaled), ("domain", section.domain)):
         for name in names:
-            yield from _name(sections, name, ("check_grad", key, name), known, value=False)
+            if name not in known:
+                yield no_parameter(tree, name, ("check_grad", key, name), known)
     for index, name in enumerate(section.allow_stop_gradient):
-        yield from _name(sections, name, ("check_grad", "allow_stop_gradient", index), known, value=True)
+        if name not in known:
+            yield no_parameter(tree, name, ("check_grad", "allow_stop_gradient", index), known, value=True)
     for name in section.claims:
         parameter = sections.parameters.get(name)
         if parameter is not None and parameter.shape is not None:
@@ -62,13 +53,6 @@ def _names(sections: Sections, section: CheckGrad, known: tuple[str, ...]) -> It
             yield tree.diagnostic(
                 ("check_grad", "claims", name), "E122", message, "claim the derivative by one of those"
             )
-
-
-def _name(sections: Sections, name: str, path: Path, known: tuple[str, ...], *, value: bool) -> Iterator[Diagnostic]:
-    if name in known:
-        return
-    way_out = did_you_mean(name, known) or (one_of(known[:20]) if known else "the config has no parameters")
-    yield sections.tree.diagnostic(path, "E120", f"`{name}` is no parameter", way_out, value=value)
 
 
 def _not_positive(sections: Sections, path: Path, scale: float) -> Diagnostic:

@@ -15,6 +15,7 @@ from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
 from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
+from fitkit.expectations import ExpectedMetrics, ExpectedNumber, ExpectedParameter
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.optimizers.schedules import SCHEDULES
 from fitkit.parameters import Prior, RandomStart
@@ -35,6 +36,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "string_too_short": "one character",
     "string_too_long": "one character",
 }
+_MAPS: Final = (("parameters",), ("metrics",), ("metrics", "train"), ("metrics", "validation"))
+"""What in `expect` is a map of names."""
 
 
 def complaints(errors: Iterable[ErrorDetails], section: Path, tree: Tree) -> list[Diagnostic]:
@@ -60,6 +63,9 @@ def _path(error: ErrorDetails, section: Path, tree: Tree) -> Path:
 def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     name = called(path)
+    if kind == "formula" and path == ("expect", "converged"):
+        message = f"{name} must be `true`, or a share as 0.99, not {described(value)}"
+        return tree.diagnostic(path, "E108", message, value=True)
     if kind == "formula":
         return tree.formula_diagnostic(path, context["error"])
     if kind == "extra_forbidden":
@@ -84,14 +90,25 @@ def _complaint(error: ErrorDetails, path: Path, tree: Tree) -> Diagnostic:
         what = "a number or a map"
     message = f"{name} must be {what}, not {described(value)}" if what else f"{name}: {error['msg']}"
     hint = "quote it, if a text is meant" if kind == "string_type" and not isinstance(value, list | dict) else None
-    if path[0] == "check_grad" and len(path) == 3 and kind == "dict_type":
-        what = "a formula, or a map" if path[1] == "claims" else "two numbers, `[0, 10]`, or a map"
-        message = f"{name} must be {what}, not {described(value)}"
-    if path[-1] in {"min", "max"} and isinstance(value, float) and math.isinf(value):
-        hint = f"leave `{path[-1]}` out where there is no bound"
+    message, hint = _in_section(kind, path, value) or (message, hint)
     return tree.diagnostic(
         path, "E108", message.replace(", not empty", ", and is empty"), hint, value=value is not None
     )
+
+
+def _in_section(kind: str, path: Path, value: Any) -> tuple[str, str | None] | None:
+    """Return message and help where a section has words of its own for a value of another type."""
+    name, found = called(path), described(value)
+    if path[0] == "check_grad" and len(path) == 3 and kind == "dict_type":
+        what = "a formula, or a map" if path[1] == "claims" else "two numbers, `[0, 10]`, or a map"
+        return f"{name} must be {what}, not {found}", None
+    if path[0] == "expect" and path[-1] == "within" and kind in {"string_type", "string_pattern_mismatch"}:
+        return f"{name} must be a number of standard errors, not {found}", "write `within: 2sigma`"
+    if path[0] == "expect" and len(path) > 1 and kind == "dict_type" and path[1:] not in _MAPS:
+        return f"{name} must be a map, not {found}", "write `{min: 0, max: 1}`, or `{value: 1, rtol: 1e-6}`"
+    if path[-1] in {"min", "max"} and isinstance(value, float) and math.isinf(value):
+        return f"{name} must be a finite number, not {found}", f"leave `{path[-1]}` out where there is no bound"
+    return None
 
 
 def called(path: Path) -> str:
@@ -133,6 +150,9 @@ def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
     if section == "check_grad" and len(path) > 2:
         owner = {"claims": Claim, "domain": Domain}.get(str(path[1]), CheckGrad)
         return owner, f" for {'claim' if owner is Claim else 'domain'} `{path[-1]}`"
+    if section == "expect" and len(path) > 1:
+        owner = {"parameters": ExpectedParameter, "metrics": ExpectedMetrics}.get(str(path[1]), ExpectedNumber)
+        return (owner if len(path) < 4 else ExpectedNumber), f" for `{path[-1]}`"
     if section == "parameters" and len(path) > 2:
         owner = RandomStart if path[2] == "start" else Prior
         return owner, f" in `{'.'.join(map(str, path))}`"

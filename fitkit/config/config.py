@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from fitkit.component import Component
+from fitkit.expectations import Expect
 from fitkit.expressions import Constraint, Expression
 from fitkit.gradient_policy import CheckGrad
 from fitkit.losses import Loss
@@ -56,6 +57,8 @@ class Config(Component):
     """Search from many starts, and report the distinct minima."""
     uncertainty: Uncertainty = field(default_factory=Covariance)
     """Error bars; a bare text is the kind."""
+    expect: Expect | None = None
+    """What must hold of the result, else the exit code is 6."""
     check_grad: CheckGrad = field(default_factory=CheckGrad)
     """What `check-grad` is told: derivatives by hand, and policies."""
     matrix: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

@@ -13,10 +13,12 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 from fitkit.component import Component, documentation, field_documentation, resolved_hints
 from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
+from fitkit.expectations import Expect, ExpectedMetrics
 from fitkit.expressions import Constraint, Equation, Expression
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.optimizers.schedules import Schedule
 from fitkit.parameters import Parameter
+from fitkit.types import Pattern
 
 Json = dict[str, Any]
 _KEYWORDS: Final[dict[type, tuple[str, str]]] = {
@@ -52,7 +54,7 @@ def config_schema() -> Json:
 def _named() -> tuple[type[Component], ...]:
     chosen = dict.fromkeys(cls for components in CHOICES.values() for cls in components)
     sections = [m for hint in resolved_hints(Config).values() for m in (hint, *get_args(hint)) if _is_component(m)]
-    owners = (Parameter, CheckGrad)
+    owners = (Parameter, CheckGrad, Expect, ExpectedMetrics)
     parts = [m for o in owners for hint in resolved_hints(o).values() for m in get_args(hint) if _is_component(m)]
     return (*chosen, *(m for m in (*sections, *parts) if m not in chosen))
 
@@ -128,6 +130,8 @@ def _schema(hint: Any) -> Json:
         for a in annotations:
             if isinstance(a, Len):
                 bounds |= {"minLength": a.min_length, "maxLength": a.max_length}
+            elif isinstance(a, Pattern):
+                bounds["pattern"] = a.regex
             elif type(a) in _KEYWORDS:
                 keyword, attribute = _KEYWORDS[type(a)]
                 bounds[keyword] = getattr(a, attribute)

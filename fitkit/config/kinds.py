@@ -7,6 +7,7 @@ from dataclasses import Field, fields
 from typing import Any, Final
 
 from fitkit.component import Component
+from fitkit.expectations import Expect
 from fitkit.gradient_policy import CheckGrad
 from fitkit.losses import LOSSES, Loss
 from fitkit.models import MODELS, Model
@@ -38,6 +39,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
     "stopping": (Stopping,),
     "multistart": (Multistart,),
     "uncertainty": UNCERTAINTIES,
+    "expect": (Expect,),
     "check_grad": (CheckGrad,),
 }
 """The components of each section; of `parameters`, of each entry."""
@@ -49,7 +51,7 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"expect"}),
+    "": frozenset(),
     "data": frozenset({"group_by"}),
     "parameters": frozenset({"shared"}),
 }

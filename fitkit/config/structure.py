@@ -22,6 +22,7 @@ from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
 from fitkit.config.scalars import constraint, equation, expression, number, whole_number
 from fitkit.expressions import Constraint, Equation, Expression
+from fitkit.types import Pattern
 
 Schema = core_schema.CoreSchema
 _BOUNDS: Final[dict[type, str]] = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
@@ -32,6 +33,7 @@ TAGS: Final[Mapping[Any, str]] = {
     list: "a list",
     tuple: "a list",
     dict: "a map",
+    bool: "true or false",
 }
 """What the alternatives of a union are called."""
 
@@ -56,6 +58,8 @@ def _schema(hint: Any) -> Schema:
         for a in annotations:
             if isinstance(a, Len):
                 bounds |= {"min_length": a.min_length, "max_length": a.max_length}
+            elif isinstance(a, Pattern):
+                bounds["pattern"] = a.regex
             elif type(a) in _BOUNDS:
                 bounds[_BOUNDS[type(a)]] = getattr(a, _BOUNDS[type(a)])
     if get_origin(hint) in (Union, types.UnionType) or hint in CHOICES:
@@ -120,6 +124,7 @@ def _union(hint: Any) -> Schema:
 
 def tag_of(member: Any) -> str:
     """Return what an alternative of a union is called; a component is a map."""
+    member = get_args(member)[0] if get_origin(member) is Annotated else member
     return TAGS[dict if isinstance(member, type) and issubclass(member, Component) else get_origin(member) or member]
 
 
@@ -131,7 +136,7 @@ def _tagging(choices: frozenset[str]) -> Callable[[Any], str | None]:
 def _tag(value: Any) -> str | None:
     """Return which alternative of a union a value belongs to; no union here has both kinds of numbers."""
     if isinstance(value, bool):
-        return "true or false"
+        return TAGS[bool]
     return TAGS.get(float if isinstance(value, int) else type(value))
 
 

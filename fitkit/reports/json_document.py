@@ -63,7 +63,7 @@ def document(result: Result) -> dict[str, Any]:
         "evaluations": result.evaluations,
         "compilations": result.compilations,
         "seconds": None if result.seconds is None else asdict(result.seconds),
-        "expectations": [],
+        "expectations": [asdict(expectation) for expectation in result.expectations],
         "warnings": list(result.warnings),
         "config": result.config,
         "provenance": result.provenance,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.reports.constraints import constraint_table
 from fitkit.reports.correlation import correlation_lines
+from fitkit.reports.expectations import expectation_table, missed_sentence
 from fitkit.reports.metrics import metric_facts
 from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
@@ -57,6 +58,9 @@ def render(result: Result, style: TextStyle) -> str:
 
 def _print(console: Console, result: Result, style: TextStyle) -> None:
     console.print(result.message, style=STYLES.get(result.status, "bold red"))
+    missed = missed_sentence(result.expectations)
+    if missed:
+        console.print(missed, style="bold red")
     if result.parameters:
         console.print()
         console.print(parameter_table(result, style.width))
@@ -76,6 +80,9 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     if result.multistart is not None and len(result.multistart.minima) > 1:
         console.print()
         console.print(minima_table(result.multistart, style.width))
+    if result.expectations:
+        console.print()
+        console.print(expectation_table(result.expectations, style.width))
     if style.verbose:
         _print_more(console, result)
     for warning in result.warnings:

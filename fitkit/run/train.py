@@ -17,6 +17,7 @@ from fitkit.result import MultistartSummary, Result, Seconds, Status
 from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.conclude import Conclusion, conclude
+from fitkit.run.expectations import judged, refuse_unknown
 from fitkit.run.folder import RunFolder
 from fitkit.run.memory import out_of_memory
 from fitkit.run.printing import prints_aside
@@ -100,6 +101,7 @@ def _fit(
     compiled_before, programs_before = COMPILATIONS.seconds, COMPILATIONS.programs
     platform = select_device(config.device)
     assembled = assemble(source, allow_python=options.allow_python, stdin=options.stdin)
+    refuse_unknown(source, assembled.parameters)
     optimizer, why = choose(config.optimizer, assembled.problem)
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show, time_limit=options.time_limit)
     began = time.perf_counter()
@@ -146,7 +148,7 @@ def _fit(
         config=plain_values(config),
         provenance=_provenance(source, assembled, platform),
     )
-    return result, search, conclusion, assembled
+    return judged(result, source), search, conclusion, assembled
 
 
 def _search(
