@@ -12,10 +12,12 @@ from fitting import Fit, column, fit, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitkit.backend import jax
+from fitkit.backend import COMPILATIONS, jax
 from fitkit.errors import ConfigError, DataError
-from fitkit.minimize import by_epochs
+from fitkit.minimize import Watch, by_epochs, minimize
 from fitkit.models import LinearModel
+from fitkit.optimizers import Stopping
+from fitkit.optimizers.adam import Adam
 from fitkit.optimizers.shuffle import draw_order, order_of_pass, rows_of_batch
 from fitkit.run.assemble import assemble
 
@@ -200,3 +202,32 @@ def test_a_share_that_leaves_nothing_and_a_schedule_without_an_end_are_refused()
 def test_a_batch_of_more_than_all_rows_is_warned_of() -> None:
     found = train({"kind": "adam", "epochs": 2, "batch_size": 61})
     assert "`batch_size` is 61, more than there are rows: each update takes all 60" in found.result.warnings
+
+
+def test_the_start_a_block_and_the_end_are_compiled_once_however_many_blocks_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(by_epochs, "BLOCK_SECONDS", 1e-12)
+    table = {"values": {"x": column(X[:53]), "y": column(Y[:53])}}
+    problem = assemble(source({"data": table, "model": LINEAR}), allow_python=False).problem
+    before = COMPILATIONS.programs
+    for rate in (0.1, 0.2):
+        adam = Adam(batch_size=11, epochs=3, learning_rate=rate)
+        minimize(problem, adam, Stopping(), np.zeros(2), watch=Watch())
+    assert COMPILATIONS.programs - before == 3
+
+
+def test_rows_for_validation_may_lack_a_class_but_have_no_new_one(tmp_path: Path) -> None:
+    (tmp_path / "fewer.csv").write_text("x,kind\n0,a\n1,c\n")
+    (tmp_path / "other.csv").write_text("x,kind\n0,a\n1,d\n")
+    config: dict[str, Any] = {
+        "data": {"values": {"x": [0, 1, 2, 3, 4, 5], "kind": [*"abcbac"]}},
+        "model": {"kind": "linear", "inputs": ["x"], "target": "kind"},
+        "loss": "cross_entropy",
+        "optimizer": {"kind": "sgd", "epochs": 1, "learning_rate": 1e-9},
+    }  # fmt: skip
+    found = fit(config | {"data": config["data"] | {"validation": str(tmp_path / "fewer.csv")}})
+    assert found.result.loss is not None
+    assert found.result.loss.validation == pytest.approx(math.log(3))
+    with pytest.raises(DataError, match="have a class that those of the fit lack"):
+        fit(config | {"data": config["data"] | {"validation": str(tmp_path / "other.csv")}})

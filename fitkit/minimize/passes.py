@@ -76,7 +76,8 @@ def begin(training: Training, theta: Theta, *, structure: Structure) -> Progress
     theta = jnp.clip(theta, problem.lower, problem.upper)
     value, gradient = _value_and_gradient(problem, theta)
     held_out = validation_loss(training, theta)
-    zero, nan = jnp.asarray(0), jnp.asarray(jnp.nan, theta.dtype)
+    # Typed as a block returns it: what looks like a number of Python's would have `advance` compiled twice.
+    zero, nan = jnp.zeros((), int), jnp.asarray(jnp.nan, theta.dtype)
     no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
     measures = Measures(value, nan, nan, nan, no, no, no, finite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fitkit.backend import jax, jnp
+from fitkit.backend import jax
 from fitkit.problem import RowData
 
 
@@ -18,11 +18,14 @@ class PackedRows(NamedTuple):
 
 def pack(rows: RowData) -> PackedRows:
     """Return a copy of the columns side by side; arrays with several numbers per row, or of whole numbers, are shared."""
+    import numpy as np
+
     columns: list[Any] = []
     others: list[Any] = []
     for leaf in jax.tree.leaves(rows):
         (columns if _beside(leaf, rows) else others).append(leaf)
-    return PackedRows(jnp.stack(columns, axis=1), tuple(others))
+    # By numpy: JAX would compile programs for what is done once.
+    return PackedRows(jax.device_put(np.stack([np.asarray(column) for column in columns], axis=1)), tuple(others))
 
 
 def take(rows: RowData, packed: PackedRows, index: Any) -> RowData:

@@ -14,7 +14,7 @@ from fitkit.problem import Problem, RowData, weighted_mean
 from fitkit.readers import Table, read_table
 from fitkit.run.numbers import counted
 from fitkit.run.rows import counted_rows, read_rows, weights_of
-from fitkit.run.targets import read_target
+from fitkit.run.targets import numbers_of_target, read_target
 from fitkit.types import Scalar, Theta
 
 if TYPE_CHECKING:
@@ -86,10 +86,12 @@ def other_table(
         return None
     data = replace(config.data, path=config.data.validation, values=None, validation=None)
     table = read_table(data, source.base, lambda _: roles.table_columns, source.where, None, None)
-    target, found = read_target(model, unread, table)
-    if found.classes != loss.classes:
-        raise DataError(Diagnostic(
-            code="E323", message="the rows for validation have other classes than those of the fit", file=table.file,
-            help="hold out a share instead: `validation: 0.2`",
-        ))  # fmt: skip
+    if not loss.classes:
+        target = read_target(model, unread, table)[0]
+    else:
+        target = numbers_of_target(model, loss, table)
+        if (target < 0).any():
+            way_out = "every class must occur among the rows of the fit; or hold out a share: `validation: 0.2`"
+            message = "the rows for validation have a class that those of the fit lack"
+            raise DataError(Diagnostic(code="E323", message=message, file=table.file, help=way_out))
     return read_rows(config, table, model, loss, target, dtype, counted_rows(weights_of(config, table)))[0]
