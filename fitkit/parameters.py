@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 from fitkit.backend import jnp
 from fitkit.component import Component
 from fitkit.expressions import Expression
-from fitkit.types import Array, Positive, PositiveCount, Rows, Theta
+from fitkit.types import Array, ColumnName, Positive, PositiveCount, Rows, Theta
 
 
 @final
@@ -45,9 +45,10 @@ class RandomStart(Component):
 class Parameter(Component):
     """One number of the model, or an array: where the search starts, where it may go, and what ties it to the others."""
 
-    start: float | RandomStart | None = None
-    """Where the search starts; a constant expression such as log(0.35) is allowed. Of an array a number for all entries,
-    or `{normal: 0.1}` or `{uniform: 0.1}`, drawn by the seed."""
+    start: float | ColumnName | RandomStart | None = None
+    """Where the search starts; a constant expression such as log(0.35) is allowed. With `group_by` also a column, whose
+    entry in the first row of a group is the group's start. Of an array a number for all entries, or `{normal: 0.1}` or
+    `{uniform: 0.1}`, drawn by the seed."""
     shape: tuple[PositiveCount, ...] | None = None
     """The shape of an array, `[100, 10]`, for python models."""
     min: float | None = None
@@ -62,6 +63,8 @@ class Parameter(Component):
     """What is known beforehand: `{mean: 0, sigma: 0.1}`."""
     scale: Literal["linear", "log"] = "linear"
     """`log` searches in the logarithm of a positive parameter, so that it spans orders of magnitude and never reaches zero."""
+    shared: bool = False
+    """With `group_by`: one value for all groups, found together with the others' values in each."""
 
 
 Shape = tuple[int, ...]

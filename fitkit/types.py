@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, final
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -38,6 +38,13 @@ class Pattern:
     """A regular expression that a text must match."""
 
     regex: str
+
+
+@final
+class ColumnName(str):
+    """The name of a column, where a number could stand too."""
+
+    __slots__ = ()
 
 
 Positive: TypeAlias = Annotated[float, Gt(0)]

@@ -18,7 +18,7 @@ from fitkit.expressions import Constraint, Equation, Expression
 from fitkit.gradient_policy import CheckGrad, Claim, Domain
 from fitkit.optimizers.schedules import Schedule
 from fitkit.parameters import Parameter
-from fitkit.types import Pattern
+from fitkit.types import ColumnName, Pattern
 
 Json = dict[str, Any]
 _KEYWORDS: Final[dict[type, tuple[str, str]]] = {
@@ -165,4 +165,6 @@ def _leaf(hint: Any, bounds: Json, *, constants: bool) -> Json:
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if origin is not None or hint in CHOICES or _is_component(hint):
         return _schema(hint)
+    if hint is ColumnName:
+        return {"type": "string", "description": "With `group_by`: the column that has each group's."}
     return {"type": {str: "string", bool: "boolean", type(None): "null"}[hint], **bounds}

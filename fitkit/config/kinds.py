@@ -52,8 +52,8 @@ LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
 """Kinds of the language that cannot be used yet."""
 LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(),
-    "data": frozenset({"group_by"}),
-    "parameters": frozenset({"shared"}),
+    "data": frozenset(),
+    "parameters": frozenset(),
 }
 """Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""
 

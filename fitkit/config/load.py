@@ -14,6 +14,7 @@ from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
 from fitkit.config.constraint_rules import constraint_rules
 from fitkit.config.expect_rules import expect_rules
+from fitkit.config.group_rules import group_rules
 from fitkit.config.names import check_names
 from fitkit.config.objective_rules import objective_rules
 from fitkit.config.outline import Outline, read_outline
@@ -70,6 +71,7 @@ def understood(outline: Outline, path: str, combination: int | None, *, from_std
         *check_grad_rules(sections),
         *expect_rules(sections),
         *uncertainty_rules(sections),
+        *group_rules(sections),
         *constraint_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]

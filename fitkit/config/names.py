@@ -13,6 +13,7 @@ from fitkit.expressions import Equation, Expression
 from fitkit.expressions.tree import Name
 from fitkit.losses.formulas import ROLES
 from fitkit.models import FormulaModel, Model
+from fitkit.types import ColumnName
 
 
 @final
@@ -48,6 +49,12 @@ class _Search:
     claimed: frozenset[str] = frozenset()
     mistakes: list[Diagnostic] = field(default_factory=list)
     absent: list[Diagnostic] = field(default_factory=list)
+
+
+def start_columns(source: ConfigSource) -> tuple[tuple[str, str], ...]:
+    """Return the parameters that start where a column says, each with the column."""
+    parameters = source.config.parameters.items()
+    return tuple((name, str(p.start)) for name, p in parameters if isinstance(p.start, ColumnName))
 
 
 def check_names(source: ConfigSource, columns: tuple[str, ...] | None) -> Roles:
@@ -155,7 +162,7 @@ def _all_inputs(search: _Search, model: Model) -> tuple[str, ...]:
     taken = (
         {model.target_used, *(name for name in (data.sigma, data.weights) if isinstance(name, str))} if data else set()
     )
-    taken |= set(getattr(data, "group_by", None) or ())
+    taken |= set() if data is None else {*data.group_columns, *(name for _, name in start_columns(search.source))}
     return tuple(name for name in search.columns or () if name not in taken)
 
 
@@ -175,8 +182,12 @@ def _loss(search: _Search) -> None:
 
 
 def _rows(search: _Search) -> None:
-    """Take the columns of `sigma`, `weights` and `where`."""
+    """Take the columns of `sigma`, `weights` and `where`, those of the groups and of starts."""
     data, condition = search.source.config.data, search.source.where
+    for name in () if data is None else data.group_columns:
+        _column(search, name, ("data", "group_by"), ", which `group_by` names", search.others)
+    for parameter, name in start_columns(search.source):
+        _column(search, name, ("parameters", parameter, "start"), f", where `{parameter}` is to start", search.others)
     for key in ("sigma", "weights"):
         if isinstance(name := getattr(data, key), str):
             _column(search, name, ("data", key), f", which `{key}` names", search.others)

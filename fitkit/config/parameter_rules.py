@@ -49,7 +49,7 @@ def _names_itself(sections: Sections) -> bool:
 def _range(name: str, parameter: Parameter, sections: Sections) -> Iterator[Diagnostic]:
     tree, path = sections.tree, ("parameters", name)
     low, high, start = parameter.min, parameter.max, parameter.start
-    start = None if isinstance(start, RandomStart) else start
+    start = start if isinstance(start, float) else None
     if low is not None and high is not None and low >= high:
         message = f"`{name}` has `min` {low:g} and `max` {high:g}: nothing lies between them"
         yield tree.diagnostic((*path, "min"), "E112", message, f"to hold it there: `{{start: {low:g}, fixed: true}}`")

@@ -22,7 +22,7 @@ from fitkit.config.config import Config
 from fitkit.config.kinds import CHOICES, given_fields, kind_name
 from fitkit.config.scalars import constraint, equation, expression, number, whole_number
 from fitkit.expressions import Constraint, Equation, Expression
-from fitkit.types import Pattern
+from fitkit.types import ColumnName, Pattern
 
 Schema = core_schema.CoreSchema
 _BOUNDS: Final[dict[type, str]] = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
@@ -36,6 +36,7 @@ TAGS: Final[Mapping[Any, str]] = {
     bool: "true or false",
 }
 """What the alternatives of a union are called."""
+A_COLUMN: Final = "a column"
 
 
 @cache
@@ -81,6 +82,8 @@ def _leaf(hint: Any, bounds: dict[str, Any]) -> Schema:
         )
     if hint is str:
         return core_schema.str_schema(strict=True, **bounds)
+    if hint is ColumnName:
+        return core_schema.no_info_after_validator_function(ColumnName, core_schema.str_schema(strict=True))
     if hint is bool:
         return core_schema.bool_schema(strict=True)
     if hint is Any:
@@ -125,12 +128,23 @@ def _union(hint: Any) -> Schema:
 def tag_of(member: Any) -> str:
     """Return what an alternative of a union is called; a component is a map."""
     member = get_args(member)[0] if get_origin(member) is Annotated else member
+    if member is ColumnName:
+        return A_COLUMN
     return TAGS[dict if isinstance(member, type) and issubclass(member, Component) else get_origin(member) or member]
 
 
 def _tagging(choices: frozenset[str]) -> Callable[[Any], str | None]:
-    """Return what tells texts from numbers: where no text can stand, one is a number written as a constant expression."""
-    return lambda value: TAGS[float] if isinstance(value, str) and TAGS[str] not in choices else _tag(value)
+    """Return what tells texts from numbers: where no text can stand, one is a number written as a constant expression.
+
+    Where a number or a column can stand, a lone name is a column.
+    """
+
+    def tag(value: Any) -> str | None:
+        if isinstance(value, str) and TAGS[str] not in choices:
+            return A_COLUMN if A_COLUMN in choices and value.isidentifier() and value != "pi" else TAGS[float]
+        return _tag(value)
+
+    return tag
 
 
 def _tag(value: Any) -> str | None:

@@ -39,6 +39,9 @@ class Column(Protocol):
     def take(self, rows: NDArray[np.intp]) -> Column:
         """Return the column of only these rows."""
 
+    def labels(self) -> pl.Series:
+        """Return what tells rows apart: the entries as they were written, or the numbers of a format that holds numbers."""
+
 
 @final
 class WrittenColumn:
@@ -88,6 +91,12 @@ class WrittenColumn:
     def take(self, rows: NDArray[np.intp]) -> WrittenColumn:
         """Return the column of only these rows."""
         return WrittenColumn([self._entries[row] for row in rows.tolist()], self._decimal)
+
+    def labels(self) -> pl.Series:
+        """Return the entries as they were written."""
+        import polars as pl
+
+        return pl.Series(self._entries, dtype=pl.String())
 
 
 @final
@@ -146,6 +155,12 @@ class NumberColumn:
 
         return NumberColumn(self._numbers[rows], chosen)
 
+    def labels(self) -> pl.Series:
+        """Return the numbers."""
+        import polars as pl
+
+        return pl.Series(self._numbers)
+
 
 @final
 class SeriesColumn:
@@ -195,6 +210,10 @@ class SeriesColumn:
     def take(self, rows: NDArray[np.intp]) -> SeriesColumn:
         """Return the column of only these rows."""
         return SeriesColumn(self._series.gather(rows), self._decimal)
+
+    def labels(self) -> pl.Series:
+        """Return the entries as they were written."""
+        return self._series
 
 
 def shortest(value: float) -> str:

@@ -47,9 +47,10 @@ class Contents:
     chosen: NDArray[np.intp] | None = None
 
     def take(self, rows: NDArray[np.intp]) -> Contents:
-        """Return only these rows; called once, on all of a file's."""
+        """Return only these rows."""
         columns = {name: column.take(rows) for name, column in self.columns.items()}
-        return replace(self, columns=columns, length=len(rows), chosen=rows)
+        chosen = rows if self.chosen is None else self.chosen[rows]
+        return replace(self, columns=columns, length=len(rows), chosen=chosen)
 
     def in_source(self, row: int) -> int:
         """Return which row of the file, from 0, is row `row` here."""

@@ -42,8 +42,18 @@ class Data(Component):
     """The rows to use, as a condition on columns: `t > 0.5 and state == 'treated'`."""
     missing: Literal["error", "drop"] = "error"
     """What a missing entry (empty, NA, NaN, null) in a column in use does: `error`, or `drop` to leave out the row."""
+    group_by: str | list[str] | None = None
+    """The column, or columns, that tell the groups apart, each of which is fitted by itself. Rows with entries that are
+    written alike belong together, wherever they stand."""
     validation: float | str | None = None
     """Rows that are held out, on which the loss is told beside that of the fit: a share of the table, drawn by the seed
     (`0.2`), or the path of another table."""
     values: dict[str, list[float | str | None]] | None = None
     """The table itself, instead of a path: `{x: [1, 2, 3], y: [0, 1, 2]}`."""
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns that tell groups apart, none where there is one fit of all rows."""
+        if self.group_by is None:
+            return ()
+        return (self.group_by,) if isinstance(self.group_by, str) else tuple(self.group_by)

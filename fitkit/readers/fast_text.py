@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +39,12 @@ def counted(dialect: Dialect) -> tuple[bytes, ...]:
 
 
 def read_fast(
-    source: Source, dialect: Dialect, header: Header, found: Survey, wanted: Sequence[str]
+    source: Source,
+    dialect: Dialect,
+    header: Header,
+    found: Survey,
+    wanted: Sequence[str],
+    labels: Collection[str] = (),
 ) -> dict[str, Column] | None:
     """Return the wanted columns, or None where the file is not simple or not sound.
 
@@ -49,6 +54,7 @@ def read_fast(
         header: its names, and the line of its first row.
         found: the counts of `counted(dialect)`.
         wanted: short names.
+        labels: those whose entries are to be kept as they are written, numbers or not.
     """
     rows = _rows_if_simple(source, dialect, header, found)
     if rows is None or not wanted:
@@ -66,6 +72,7 @@ def read_fast(
         return _polars(contents, skip, dialect, header, names, texts, nulls)
 
     texts, nulls = _sample(source, dialect, header, wanted)
+    texts = [name for name in wanted if name in texts or name in labels]
     frame = read(wanted, texts, nulls)
     if frame is None or len(frame) != rows:
         return None

@@ -41,8 +41,17 @@ def read_parquet(source: Source, data: Data, needed: Callable[[tuple[str, ...]],
             raise DataError(
                 Diagnostic(code="E317", message=message, file=source.shown, help="write the file again")
             ) from None
-    columns = {name: _column(frame[own], name, source.shown) for name, own in wanted}
+    labels = data.group_columns
+    columns = {name: _column(_label(frame[own], name in labels), name, source.shown) for name, own in wanted}
     return Contents(file=source.shown, names=names, columns=columns, length=length, sha256=source.sha256())
+
+
+def _label(series: pl.Series, asked: bool) -> pl.Series:  # noqa: FBT001 - which of the two is the whole question
+    """Return what tells groups apart as text: whole numbers have more digits than doubles, and dates are no numbers."""
+    import polars as pl
+
+    as_text = series.dtype.is_integer() or series.dtype.is_temporal() or series.dtype == pl.Boolean()
+    return series.cast(pl.String()) if asked and as_text else series
 
 
 def _column(series: pl.Series, name: str, file: str) -> Column:

@@ -47,7 +47,8 @@ def select(
         message = f"no row is left: each of the {dropped} rows has a missing entry in a column that is used"
         hint = "leave out a column that is mostly empty, or correct the table"
         raise DataError(Diagnostic(code="E315", message=message, file=contents.file, help=hint))
-    refuse_infinite(contents, used, chosen)
+    labels = data.group_columns
+    refuse_infinite(contents, [name for name in used if name not in labels], chosen)
     return None if chosen.all() else np.flatnonzero(chosen), dropped
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fitkit.expressions import Expression
+    from fitkit.readers.grouping import Grouping
 
 Used: TypeAlias = Collection[str] | Callable[[tuple[str, ...]], Collection[str]]
 """The columns that a fit uses, or what picks them once the names are known."""
@@ -36,17 +37,25 @@ class Table:
         names: all short names, in file order.
         dropped: rows left out for a missing entry.
         sha256: of the file's bytes, or of the values.
+        grouping: which rows belong together, None where the config has one fit of all rows.
     """
 
-    def __init__(self, contents: Contents, dropped: int) -> None:
+    def __init__(self, contents: Contents, dropped: int, grouping: Grouping | None = None) -> None:
         self._contents = contents
         self.file: str = contents.file
         self.names: tuple[str, ...] = contents.names
         self.dropped: int = dropped
         self.sha256: str = contents.sha256
+        self.grouping: Grouping | None = grouping
 
     def __len__(self) -> int:
         return self._contents.length
+
+    def of_group(self, group: int) -> Table:
+        """Return the rows of one group as a table of their own."""
+        if self.grouping is None:
+            raise AssertionError("a table without groups")
+        return Table(self._contents.take(self.grouping.rows(group)), self.dropped)
 
     def numeric(self, name: str) -> NDArray[np.float64]:
         """Return the column's numbers, shape (rows,).
@@ -161,7 +170,12 @@ def read_table(
             Diagnostic(code="E304", message="the table has no rows", file=shown, help="a table has at least one row")
         )
     rows, dropped = select(contents, data, in_use, where)
-    return Table(contents if rows is None else contents.take(rows), dropped)
+    grouping = None
+    if data.group_by is not None:
+        from fitkit.readers.grouping import group_rows
+
+        grouping = group_rows(contents, data.group_columns, rows)
+    return Table(contents if rows is None else contents.take(rows), dropped, grouping)
 
 
 def _of_where(where: Expression | None, names: tuple[str, ...], file: str) -> set[str]:
@@ -183,7 +197,7 @@ def _in_use(data: Data, names: tuple[str, ...], used: Used | None, file: str) ->
     absent = [missing_column(name, names, file) for name in picked if name not in known]
     if absent:
         raise DataError(*absent)
-    chosen = {*picked, *(name for name in (data.sigma, data.weights) if isinstance(name, str))}
+    chosen = {*picked, *data.group_columns, *(name for name in (data.sigma, data.weights) if isinstance(name, str))}
     return [name for name in names if name in chosen]
 
 
@@ -210,10 +224,11 @@ def _check_given(data: Data) -> None:
 
 
 def _refuse_absent(data: Data, names: tuple[str, ...], file: str) -> None:
-    """Refuse `sigma` and `weights` that name no column."""
+    """Refuse `sigma`, `weights` and `group_by` that name no column."""
     asked = [
         (key, value) for key, value in (("sigma", data.sigma), ("weights", data.weights)) if isinstance(value, str)
     ]
+    asked += [("group_by", name) for name in data.group_columns]
     absent = [
         missing_column(name, names, file, f", which `{key}` asks for") for key, name in asked if name not in names
     ]

@@ -33,7 +33,7 @@ def read_text(
     asked = set(needed(header.names))
     wanted = [name for name in header.names if name in asked]
     found = survey(source, counted(dialect))
-    simple = read_fast(source, dialect, header, found, wanted) if found.size >= large else None
+    simple = read_fast(source, dialect, header, found, wanted, data.group_columns) if found.size >= large else None
     if simple is None:
         columns, length = _read_precisely(source, dialect, header, wanted)
     else:

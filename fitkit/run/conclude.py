@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from fitkit.evidence import assess
+from fitkit.evidence import Evidence, assess
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
@@ -69,6 +69,46 @@ class Conclusion:
     """Of the rows, where they were asked for."""
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What is to be said of a search before its errors."""
+
+    evidence: Evidence
+    flat: tuple[tuple[str, ...], ...]
+    """For each flat direction, the parameters that take part in it."""
+    predictions: Vector | None
+    verdict: Verdict
+
+
+def judge(
+    problem: Problem,
+    start: Vector,
+    search: Search,
+    optimizer: Optimizer,
+    stopping: Stopping,
+    *,
+    watched: str = "loss",
+) -> Judged:
+    """Return the evidence at the end of a search, and the verdict that follows from it."""
+    evidence = assess(problem, search.theta, search.largest, start)
+    flat = names_of_directions(problem, search.theta, evidence.flat)
+    verdict = judge_search(
+        search,
+        evidence,
+        stop_rule(optimizer, stopping, single=problem.single),
+        stopping,
+        flat_names=flat,
+        ran_away=run_away(problem.layout, start, search.theta, evidence),
+        first_order=isinstance(optimizer, FirstOrder),
+        watched=watched,
+        constraints=tuple(one.source.strip() for one in problem.constraints),
+    )
+    predictions = predictions_at(problem, search.theta)
+    verdict = explain(problem, search, start, verdict, predictions)
+    return Judged(evidence=evidence, flat=flat, predictions=predictions, verdict=verdict)
+
+
 def conclude(
     assembled: Assembled,
     search: Search,
@@ -82,21 +122,9 @@ def conclude(
 ) -> Conclusion:
     """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
-    evidence = assess(problem, search.theta, search.largest, assembled.start)
-    flat = names_of_directions(problem, search.theta, evidence.flat)
-    verdict = judge_search(
-        search,
-        evidence,
-        stop_rule(optimizer, stopping, single=problem.single),
-        stopping,
-        flat_names=flat,
-        ran_away=run_away(problem.layout, assembled.start, search.theta, evidence),
-        first_order=isinstance(optimizer, FirstOrder),
-        watched="validation loss" if assembled.validation is not None else "loss",
-        constraints=tuple(one.source.strip() for one in problem.constraints),
-    )
-    predictions = predictions_at(problem, search.theta)
-    verdict = explain(problem, search, assembled.start, verdict, predictions)
+    watched = "validation loss" if assembled.validation is not None else "loss"
+    judged = judge(problem, assembled.start, search, optimizer, stopping, watched=watched)
+    evidence, verdict, predictions = judged.evidence, judged.verdict, judged.predictions
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     fit = goodness(
         problem, search.theta, predictions, chi_square_of_priors(problem, search.theta), equalities_of(evidence)
@@ -117,7 +145,7 @@ def conclude(
             smallest_eigenvalue=number(evidence.smallest_eigenvalue),
             condition=number(evidence.condition),
             minimum=evidence.minimum,
-            flat=flat,
+            flat=judged.flat,
         ),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),

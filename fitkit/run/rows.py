@@ -43,6 +43,26 @@ def read_rows(
     return rows, np.asarray(weight[counts].sum(), dtype)
 
 
+def host_rows(config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, index: Any) -> RowData:
+    """Return the rows at `index` (a slice, or row numbers in any order) as arrays of numpy."""
+    import numpy as np
+
+    data = config.data
+    if data is None:
+        raise AssertionError("rows come from a table")
+
+    def put(column: Any) -> Any:
+        return np.ascontiguousarray(np.asarray(column, dtype)[index])
+
+    sigma = standard_errors(data, table)
+    return RowData(
+        inputs=_inputs(model, loss, table, put),
+        target=put(target),
+        sigma=None if sigma is None else put(sigma),
+        weight=put(weights_of(config, table)),
+    )
+
+
 def counted_rows(weight: Vector) -> Any:
     """Return what picks the rows that have a part in the fit: all, or those with a weight above zero."""
     return slice(None) if (weight > 0).all() else weight > 0
@@ -56,7 +76,7 @@ def weights_of(config: Config, table: Table) -> Vector:
     return np.ones(len(table)) if weight is None else weight
 
 
-def _inputs(model: Model, loss: Loss, table: Table, put: Callable[[Any], jax.Array]) -> InputMatrix | dict[Any, Any]:
+def _inputs(model: Model, loss: Loss, table: Table, put: Callable[[Any], Any]) -> InputMatrix | dict[Any, Any]:
     """Return what model and loss compute with: side by side, or by name where a formula has columns of its own."""
     import numpy as np
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from fitkit.errors import DataError, Diagnostic
 from fitkit.expressions import Expression, to_numpy
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
 
 
 def read_target(model: Model, loss: Loss, table: Table) -> tuple[Vector, Loss]:
@@ -41,6 +42,39 @@ def read_target(model: Model, loss: Loss, table: Table) -> tuple[Vector, Loss]:
             raise DataError(_single(f"{target[0]:g}", table))
         loss = loss.with_classes(("0", "1"))
     return target, loss
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """Rows whose target the loss has no cost for."""
+
+    rows: Mask
+    """Which, shape (rows,)."""
+    words: str
+    """What is wrong with them, after `the target`."""
+
+
+def target_with_faults(model: Model, loss: Loss, table: Table) -> tuple[Vector, Loss, tuple[Faults, ...]]:
+    """Return the target of a table of groups and the loss that knows the classes, as `read_target` does, with what it refuses.
+
+    Of many groups, those with a faulty target fail by themselves.
+
+    Raises:
+        DataError: classes that cannot be told from one another.
+    """
+    import numpy as np
+
+    column = _column(model)
+    if loss.classifies and column is not None and _are_classes(loss, levels_of(table, column)):
+        return (*read_target(model, loss, table), ())
+    target = _evaluated(model, table)[0]
+    faults = [Faults(rows=~np.isfinite(target), words="is not a finite number")]
+    rule = loss.target_rule
+    if rule is not None:
+        outside = (target < rule.minimum) | (target > rule.maximum)
+        faults.append(Faults(rows=outside, words=f"is none that the {loss.kind} loss takes, which are {rule.words}"))
+    return target, loss, tuple(fault for fault in faults if fault.rows.any())
 
 
 def numbers_of_target(model: Model, loss: Loss, table: Table) -> Vector:
@@ -99,23 +133,31 @@ def _single(name: str, table: Table) -> Diagnostic:
     return Diagnostic(code="E323", message=message, file=table.file, help=way_out)
 
 
-def _formula_or_column(model: Model, table: Table) -> Vector:
-    """Return the target, shape (rows,): a column, or a formula's left side."""
+def _evaluated(model: Model, table: Table) -> tuple[Vector, dict[Any, Any]]:
+    """Return the target, shape (rows,), finite or not, and the columns that it is computed from."""
     import numpy as np
 
     if model.target_used is not None:
-        return table.numeric(model.target_used)
+        return table.numeric(model.target_used), {}
     if not isinstance(model, FormulaModel):
         raise TypeError(f"{model.kind} neither names its target column nor is a formula")
     left: Expression = model.formula.target
     names = sorted(left.names & set(table.names))
     environment: dict[Any, Any] = {name: table.numeric(name) for name in names} | text_columns([left], table)
-    target = np.broadcast_to(np.asarray(to_numpy(left)(environment), np.float64), (len(table),))
+    return np.broadcast_to(np.asarray(to_numpy(left)(environment), np.float64), (len(table),)), environment
+
+
+def _formula_or_column(model: Model, table: Table) -> Vector:
+    """Return the target, shape (rows,): a column, or a formula's left side."""
+    import numpy as np
+
+    target, environment = _evaluated(model, table)
     bad = np.flatnonzero(~np.isfinite(target))
-    if len(bad):
+    if len(bad) and isinstance(model, FormulaModel):
         row = int(bad[0])
+        names = [name for name in environment if isinstance(name, str)]
         values = ", ".join(f"{name} = {environment[name][row]:g}" for name in names)
-        shown = left.source.strip()
+        shown = model.formula.target.source.strip()
         message = f"`{shown}` is not a finite number in {len(bad)} of {len(target)} rows, first with {values}"
         way_out = "leave such rows out with `data.where`, or change the left side of the formula"
         raise DataError(_told_at(table, row, names[0] if names else None, "E320", message, way_out))
