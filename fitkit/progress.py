@@ -30,6 +30,8 @@ class Progress:
         self._began = time.monotonic()
         self._next = self._began + (QUIET_SECONDS if self._terminal else LOG_SECONDS)
         self._live: Live | None = None
+        self._counted: tuple[float, int] | None = None
+        """When groups were first counted, and how many had ended."""
 
     def show(self, row: Any) -> None:
         """Show a row of the history, if it is time to.
@@ -37,16 +39,41 @@ class Progress:
         Args:
             row: has step, loss, optimality and change.
         """
-        now = time.monotonic()
-        if now < self._next:
+        if not self._is_time():
             return
+        now = time.monotonic()
         slope = f"  slope {row.optimality:.1e}" if row.optimality == row.optimality else ""
         line = f"step {row.step}  loss {row.loss:.6g}{slope}  {now - self._began:.1f} s"
+        self._say(line)
+
+    def show_groups(self, far: Any) -> None:
+        """Show how far many fits have come, if it is time to.
+
+        Args:
+            far: has done, total and alone.
+        """
+        now = time.monotonic()
+        if self._counted is None:
+            self._counted = (now, far.done)
+        if not self._is_time():
+            return
+        began, before = self._counted
+        line = f"{far.done:,} of {far.total:,} groups"
+        if far.done > before and now > began:
+            rate = (far.done - before) / (now - began)
+            line += f"  {rate:,.0f} fits/s  {_span((far.total - far.done) / rate)} left"
+        self._say(line + ("  (the last, one by one)" if far.alone else ""))
+
+    def _is_time(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def _say(self, line: str) -> None:
+        """Put a line in place of the last on a terminal, below it in a log."""
         if self._terminal:
-            self._next = now + LIVE_SECONDS
+            self._next = time.monotonic() + LIVE_SECONDS
             self._update(line)
         else:
-            self._next = now + LOG_SECONDS
+            self._next = time.monotonic() + LOG_SECONDS
             with suppress(OSError):  # that nobody listens any more is no reason to lose the fit
                 print(line, file=self._stream, flush=True)
 
@@ -66,3 +93,12 @@ class Progress:
             self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
             self._live.start()
         self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+
+def _span(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -194,6 +194,60 @@ class Expectation:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class GroupsLeft:
+    """Groups that did not converge, for one and the same reason."""
+
+    reason: str
+    status: Status
+    count: int
+    first: tuple[str, ...]
+    """What the first of them are called."""
+    message: str
+    """The sentence about the first of them."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """How a parameter is distributed over the groups that converged."""
+
+    quantiles: tuple[float, float, float, float, float]
+    """The least value, the quartiles, and the largest."""
+    edges: tuple[float, float]
+    """Between which the histogram counts; values beyond are in its outermost parts."""
+    histogram: tuple[int, ...]
+    """How many values lie in each of equal parts."""
+    error: float | None
+    """The median standard error."""
+    at_bound: int
+    """How many groups have it at a bound."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GroupsSummary:
+    """What became of many fits."""
+
+    by: tuple[str, ...]
+    """The columns that tell groups apart."""
+    count: int
+    converged: int
+    failed: int
+    """All that did not converge."""
+    file: str | None
+    """The table with a row for each group, in the run's folder; None where nothing was saved."""
+    left: tuple[GroupsLeft, ...]
+    """Why some did not converge, the most frequent reason first."""
+    distributions: dict[str, Distribution]
+    """Of each parameter that differs between groups."""
+    alone: int
+    """How many were fitted one by one, because a batch could not vouch for them."""
+    sizes: tuple[int, int]
+    """The fewest and the most rows of a group."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Seconds:
     """Where the time went."""
 
@@ -225,6 +279,7 @@ class Result:
     uncertainty: UncertaintySummary | None = None
     multistart: MultistartSummary | None = None
     constraints: tuple[ConstraintSummary, ...] = ()
+    groups: GroupsSummary | None = None
     optimizer: dict[str, Any] | None = None
     """Its YAML as used, `kind` first, and `why` where fitkit chose it."""
     steps: int | None = None

@@ -113,6 +113,7 @@ def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Resul
                 overwrite=options["overwrite"],
                 keep=not options["no_save"],
                 show=(lambda _: None) if progress is None else progress.show,
+                show_groups=(lambda _: None) if progress is None else progress.show_groups,
                 interrupted=lambda: asked.number,
             ),
             _STARTED,

@@ -8,14 +8,15 @@ from typing import Final
 from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic
+from fitkit.expectations import Expect
 from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.models import FormulaModel, Model
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.parameters import Parameter
 from fitkit.types import ColumnName
-from fitkit.uncertainty import Bootstrap, Profile
+from fitkit.uncertainty import Bootstrap, Covariance, Profile
 
-FIXED_COLUMNS: Final = ("status", "loss", "steps", "message")
+FIXED_COLUMNS: Final = ("status", "loss", "steps", "message", "reason", "rows", "flags")
 """Columns of the table of groups beside the keys, the parameters and their errors."""
 
 
@@ -29,6 +30,7 @@ def group_rules(sections: Sections) -> Iterator[Diagnostic]:
     yield from _columns(data.group_columns, sections)
     yield from _beside(sections)
     yield from _shared(sections)
+    yield from _expected(sections)
 
 
 def _without_groups(sections: Sections) -> Iterator[Diagnostic]:
@@ -37,7 +39,9 @@ def _without_groups(sections: Sections) -> Iterator[Diagnostic]:
     for name, parameter in sections.parameters.items():
         if parameter.shared:
             message = "`shared` is about groups, and there is no `data.group_by`"
-            yield tree.diagnostic(("parameters", name, "shared"), "E111", message, "name the column: `group_by: subject`")
+            yield tree.diagnostic(
+                ("parameters", name, "shared"), "E111", message, "name the column: `group_by: subject`"
+            )
         if isinstance(parameter.start, ColumnName):
             message = f"`{parameter.start}` is not a number, and only groups start where a column says"
             way_out = "write a number, or `group_by` in `data`"
@@ -92,6 +96,11 @@ def _beside(sections: Sections) -> Iterator[Diagnostic]:
         refused.append((("multistart",), "`multistart`", "remove it; a column can say where each group starts"))
     if isinstance(uncertainty, Bootstrap | Profile):
         refused.append((("uncertainty", "kind"), f"`{uncertainty.kind}`", "use `covariance`, or `none`"))
+    refused += [
+        (("uncertainty", key), f"`{key}: {getattr(uncertainty, key)}`", f"remove `{key}`")
+        for key in ("hessian", "sandwich")
+        if isinstance(uncertainty, Covariance) and getattr(uncertainty, key) != "auto"
+    ]
     if isinstance(optimizer, FirstOrder):
         refused.append((("optimizer", "kind"), f"`{optimizer.kind}`", "use `auto`, `lm`, `newton` or `lbfgs`"))
     if isinstance(sections.get("loss"), CrossEntropy):
@@ -128,6 +137,22 @@ def _shared(sections: Sections) -> Iterator[Diagnostic]:
         first = next(iter(free))
         message = "every parameter is `shared`: then all rows are one fit"
         yield tree.diagnostic(("parameters", first, "shared"), "E111", message, "remove `group_by` and `shared`")
+
+
+def _expected(sections: Sections) -> Iterator[Diagnostic]:
+    """Refuse to expect one number of what each group has its own of."""
+    expect, tree = sections.get("expect"), sections.tree
+    if not isinstance(expect, Expect):
+        return
+    for key in ("r_squared", "metrics"):
+        if tree.given("expect", key):
+            message = f"`{key}` is about one fit, and there are many"
+            yield tree.diagnostic(("expect", key), "E111", message, "expect `converged: 0.99`, or `loss`")
+    for name in expect.parameters:
+        if name in sections.parameters and not sections.parameters[name].shared:
+            message = f"`{name}` has another value in every group, and only shared parameters can be expected"
+            way_out = "remove it, or write `shared: true`"
+            yield tree.diagnostic(("expect", "parameters", name), "E111", message, way_out)
 
 
 def _is_free(parameter: Parameter) -> bool:

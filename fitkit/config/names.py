@@ -15,6 +15,8 @@ from fitkit.losses.formulas import ROLES
 from fitkit.models import FormulaModel, Model
 from fitkit.types import ColumnName
 
+_GROUPS: Path = ("data", "group_by")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +186,9 @@ def _loss(search: _Search) -> None:
 def _rows(search: _Search) -> None:
     """Take the columns of `sigma`, `weights` and `where`, those of the groups and of starts."""
     data, condition = search.source.config.data, search.source.where
-    for name in () if data is None else data.group_columns:
-        _column(search, name, ("data", "group_by"), ", which `group_by` names", search.others)
+    for index, name in enumerate(() if data is None else data.group_columns):
+        path: Path = ("data", "group_by", index) if search.source.tree.given("data", "group_by", index) else _GROUPS
+        _column(search, name, path, ", which `group_by` names", search.others)
     for parameter, name in start_columns(search.source):
         _column(search, name, ("parameters", parameter, "start"), f", where `{parameter}` is to start", search.others)
     for key in ("sigma", "weights"):

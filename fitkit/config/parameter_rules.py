@@ -11,7 +11,7 @@ from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Expression
 from fitkit.losses import Loss
 from fitkit.models import Model, PythonModel
-from fitkit.parameters import CircularTies, Parameter, RandomStart, order_ties
+from fitkit.parameters import CircularTies, Parameter, order_ties
 
 
 def parameter_rules(sections: Sections) -> Iterator[Diagnostic]:

@@ -195,6 +195,11 @@ def _in_use(data: Data, names: tuple[str, ...], used: Used | None, file: str) ->
     picked = names if used is None else used(names) if callable(used) else used
     known = set(names)
     absent = [missing_column(name, names, file) for name in picked if name not in known]
+    absent += [
+        missing_column(name, names, file, ", which `group_by` asks for")
+        for name in data.group_columns
+        if name not in known
+    ]
     if absent:
         raise DataError(*absent)
     chosen = {*picked, *data.group_columns, *(name for name in (data.sigma, data.weights) if isinstance(name, str))}
@@ -224,11 +229,10 @@ def _check_given(data: Data) -> None:
 
 
 def _refuse_absent(data: Data, names: tuple[str, ...], file: str) -> None:
-    """Refuse `sigma`, `weights` and `group_by` that name no column."""
+    """Refuse `sigma` and `weights` that name no column."""
     asked = [
         (key, value) for key, value in (("sigma", data.sigma), ("weights", data.weights)) if isinstance(value, str)
     ]
-    asked += [("group_by", name) for name in data.group_columns]
     absent = [
         missing_column(name, names, file, f", which `{key}` asks for") for key, name in asked if name not in names
     ]

@@ -39,7 +39,7 @@ def document(result: Result) -> dict[str, Any]:
         "fit": None if result.fit is None else asdict(result.fit),
         "classes": None if result.classes is None else list(result.classes),
         "metrics": result.metrics,
-        "groups": None,
+        "groups": None if result.groups is None else asdict(result.groups),
         "evidence": None if result.evidence is None else asdict(result.evidence),
         "uncertainty": None
         if uncertainty is None

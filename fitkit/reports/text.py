@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 from fitkit.reports.constraints import constraint_table
 from fitkit.reports.correlation import correlation_lines
 from fitkit.reports.expectations import expectation_table, missed_sentence
+from fitkit.reports.groups import distribution_table, group_facts
 from fitkit.reports.metrics import metric_facts
 from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
@@ -64,11 +65,15 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     if result.parameters:
         console.print()
         console.print(parameter_table(result, style.width))
+    if result.groups is not None and result.groups.distributions:
+        console.print()
+        console.print(distribution_table(result.groups.distributions, style.width, unicode=style.unicode))
     if result.constraints:
         console.print()
         console.print(constraint_table(result.constraints, style.width))
     console.print()
     facts = [
+        *group_facts(result),
         *_loss(result, style),
         *_fit(result, style),
         *metric_facts(result),
@@ -129,7 +134,8 @@ def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
         initial, final = (_significant(x, 8) or "not finite" for x in (result.loss.initial, result.loss.final))
         held_out = _significant(result.loss.validation, 8)
         told = f"; {held_out} on the rows held out" if held_out else ""
-        facts.append(("loss", f"{initial} {arrow} {final} ({result.loss.kind}){told}"))
+        change = f"{initial} {arrow} {final}" if result.groups is None else final
+        facts.append(("loss", f"{change} ({result.loss.kind}){told}"))
     if result.multistart is not None:
         facts.append(("starts", minima_sentence(result.multistart)))
     if result.optimizer is not None:

@@ -15,6 +15,7 @@ from fitkit.parameters import Parameter
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
 from fitkit.run.numbers import counted
+from fitkit.run.one_group import of_one_group
 from fitkit.run.outlook import known_parameters, outlook_of
 from fitkit.run.python_trial import try_python
 from fitkit.run.rows import counted_rows, read_rows, weights_of
@@ -51,6 +52,8 @@ class Assembled:
     """The rows held out."""
     held_out: int = 0
     """How many rows of the table they are."""
+    group: str | None = None
+    """Where there are many groups, the one that this is the problem of."""
 
 
 def dtype_of(config: Config) -> str:
@@ -79,7 +82,7 @@ def target_name(model: Model) -> str | None:
 def assemble(
     source: ConfigSource, *, allow_python: bool, stdin: BinaryIO | None = None, for_check: bool = False
 ) -> Assembled:
-    """Return the problem that a config describes.
+    """Return the problem that a config describes; of many groups that of the first which has enough rows.
 
     Args:
         source: the config.
@@ -109,7 +112,11 @@ def assemble(
             problem=problem, start=parts.start, parameters=parameters, unused=frozenset(roles.unused), table=None, target=None
         ))  # fmt: skip
     model = loaded(source, config.model, allow_python=allow_python)
-    table, roles = _read(source, stdin, claimed=for_check)
+    table, roles = read_columns(source, stdin, claimed=for_check)
+    group = None
+    if table.grouping is not None:
+        source, table, group = of_one_group(source, table, len(roles.parameters))
+        config = source.config
     unread = linked(config.loss, model)
     target_numbers, loss = read_target(model, unread, table)
     weight, mask = weights_of(config, table), held_out(source, table)
@@ -119,8 +126,7 @@ def assemble(
     known_parameters(source, model)
     parameters = with_defaults(config, model)
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
-    _in_reported_units(source, model)
-    _few_enough(source, len(parts.start))
+    check_constraints(source, model, len(parts.start))
     counts = counted_rows(weight)
     if mask is None:
         validation = other_table(source, roles, model, unread, loss, dtype)
@@ -140,10 +146,21 @@ def assemble(
         counts=counts,
         validation=validation,
         held_out=0 if mask is None else int(mask.sum()),
+        group=group,
     )
     register_pytrees()
     try_python(source, problem, parts.start, derivatives=not for_check)
     return assembled
+
+
+def check_constraints(source: ConfigSource, model: Model, free: int) -> None:
+    """Refuse constraints where there can be none on `free` parameters of a model.
+
+    Raises:
+        ConfigError: with their place.
+    """
+    _in_reported_units(source, model)
+    _few_enough(source, free)
 
 
 def _in_reported_units(source: ConfigSource, model: Model) -> None:
@@ -168,7 +185,7 @@ def _registered(assembled: Assembled) -> Assembled:
 # -- the table --------------------------------------------------------------------------------------------------------------
 
 
-def _read(source: ConfigSource, stdin: BinaryIO | None, *, claimed: bool) -> tuple[Table, Roles]:
+def read_columns(source: ConfigSource, stdin: BinaryIO | None, *, claimed: bool) -> tuple[Table, Roles]:
     """Read the columns in use; which those are is known once the names of all columns are."""
     found: list[Roles] = []
 

@@ -96,11 +96,17 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
         for name in assembled.parameters
         if name in assembled.unused
     ]
-    report = report.joined(findings=unused, claims=checked_claims(double, assembled), notes=_policies(section))
+    notes = [*_policies(section), *_of_one_group(assembled)]
+    report = report.joined(findings=unused, claims=checked_claims(double, assembled), notes=notes)
     if not options.against:
         return report
     said = compared(frameworks(options.against), assembled, config.seed)
     return report.joined(checks=said.checks, findings=said.findings, notes=said.notes)
+
+
+def _of_one_group(assembled: Assembled) -> list[str]:
+    """Return which group the check was of, where there are many."""
+    return [] if assembled.group is None else [f"of many groups, the check is of `{assembled.group}`"]
 
 
 def _settings(config: Config, options: CheckOptions) -> Settings:

@@ -73,7 +73,11 @@ def _verdicts(expect: Expect, result: Result) -> Iterator[Expectation]:
 
 
 def _converged(expected: bool | float, result: Result) -> Expectation:  # noqa: FBT001 - as the config writes it
-    """Return whether the fit converged; of one fit any share above 0 asks the same."""
+    """Return whether the fit converged, or enough of many; of one fit any share above 0 asks the same."""
+    if result.groups is not None:
+        share = result.groups.converged / result.groups.count
+        wording = "all of the groups converged" if float(expected) == 1 else f"{expected:g} of the groups converged"
+        return Expectation(what="converged", expected=wording, found=share, passed=share >= float(expected))
     wording = "converged" if expected is True else f"{expected:g} of the fits converged"
     passed = result.status is Status.CONVERGED
     return Expectation(what="converged", expected=wording, found=str(result.status), passed=passed)

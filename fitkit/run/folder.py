@@ -13,7 +13,10 @@ from typing import BinaryIO, final
 from fitkit.errors import Diagnostic, FileSystemFault
 
 RESULT = "result.json"
-FILES = (RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz", "model.json", "model.npz")
+FILES = (
+    *(RESULT, "config.yaml", "history.csv", "predictions.csv", "parameters.npz", "model.json", "model.npz"),
+    *("groups.csv", "groups.parquet"),
+)
 """Everything that a run writes; `result.json` gets its name last, so a folder that has it is whole."""
 LOCK = ".lock"
 _CLAIMED: list[RunFolder] = []
@@ -125,7 +128,7 @@ class RunFolder:
             raise _fault(self.path, "is a file, not a folder", "choose another `--out`")
         found = {entry.name for entry in self.path.iterdir()}
         partials = {_partial(self.path, name).name for name in FILES}
-        ours = {*FILES, "groups.csv", LOCK, *partials}
+        ours = {*FILES, LOCK, *partials}
         unfinished = not found or LOCK in found
         if not found <= ours or (RESULT not in found and not unfinished):
             raise _fault(

@@ -43,7 +43,9 @@ def read_rows(
     return rows, np.asarray(weight[counts].sum(), dtype)
 
 
-def host_rows(config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, index: Any) -> RowData:
+def host_rows(
+    config: Config, table: Table, model: Model, loss: Loss, target: Vector, dtype: str, index: Any
+) -> RowData:
     """Return the rows at `index` (a slice, or row numbers in any order) as arrays of numpy."""
     import numpy as np
 

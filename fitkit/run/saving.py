@@ -29,18 +29,18 @@ def save(
     Raises:
         FileSystemFault: the disk refuses.
     """
-    folder.write("config.yaml", _text(resolved(source, folder.path)))
+    folder.write("config.yaml", text_of(resolved(source, folder.path)))
     told = len(HistoryRow._fields) - (search.final.validation != search.final.validation)  # the last where there is one
     history = ((row.step, *map(cell, row[1:told])) for row in search.history)
-    folder.write("history.csv", _text(written(HistoryRow._fields[:told], history)))
+    folder.write("history.csv", text_of(written(HistoryRow._fields[:told], history)))
     if conclusion.predictions is not None:
         columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
-        folder.write("predictions.csv", _text(as_csv(columns)))
+        folder.write("predictions.csv", text_of(as_csv(columns)))
         saved = _for_predictions(assembled, search, conclusion, folder)
-        folder.write(NOTES, _text(notes_of(assembled, saved)))
+        folder.write(NOTES, text_of(notes_of(assembled, saved)))
         folder.write(NUMBERS, lambda stream: write_numbers(stream, saved))
-    folder.write("parameters.npz", lambda stream: _arrays(stream, conclusion.values))
-    folder.write(RESULT, _text(render(result) + "\n"))
+    folder.write("parameters.npz", lambda stream: write_arrays(stream, conclusion.values))
+    folder.write(RESULT, text_of(render(result) + "\n"))
     folder.publish()
 
 
@@ -64,11 +64,12 @@ def _for_predictions(assembled: Assembled, search: Search, conclusion: Conclusio
     )
 
 
-def _text(text: str) -> Callable[[BinaryIO], object]:
+def text_of(text: str) -> Callable[[BinaryIO], object]:
+    """Return what writes a text."""
     return lambda stream: stream.write(text.encode(errors="backslashreplace"))
 
 
-def _arrays(stream: BinaryIO, values: Mapping[str, Any]) -> None:
+def write_arrays(stream: BinaryIO, values: Mapping[str, Any]) -> None:
     """Write an array for each parameter in numpy's format.
 
     Not by `numpy.savez`: it takes the arrays as keywords, and parameters may be called `file` or `allow_pickle`.

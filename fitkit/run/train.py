@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
-from fitkit import __version__
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import ConfigSource, plain_values
 from fitkit.errors import ConfigError, ExitCode
 from fitkit.minimize import HistoryRow, Search, Watch, minimize
-from fitkit.models import PythonModel
 from fitkit.result import MultistartSummary, Result, Seconds, Status
 from fitkit.run.assemble import Assembled, assemble
 from fitkit.run.choose import choose
 from fitkit.run.conclude import Conclusion, conclude
+from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
 from fitkit.run.folder import RunFolder
 from fitkit.run.memory import out_of_memory
@@ -42,6 +41,8 @@ class TrainOptions:
     time_limit: float | None = None
     """The most seconds of searching, where the config allows more."""
     show: Callable[[HistoryRow], None] = lambda _: None
+    show_groups: Callable[[Any], None] = lambda _: None
+    """Shown how far many fits have come."""
     interrupted: Callable[[], int] = lambda: 0
     """Returns the number of the signal that asked to stop, or 0."""
     stdin: BinaryIO | None = None
@@ -62,6 +63,8 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
     name = options.name or name_of(source)
     folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
     try:
+        if source.config.data is not None and source.config.data.group_by is not None:
+            return _groups(source, options, started, name, folder), folder
         with prints_aside(source):
             result, search, conclusion, assembled = _fit(source, options, started, name)
         if folder is not None:
@@ -83,6 +86,19 @@ def _refuse_other_uses(source: ConfigSource) -> None:
         settings = " ".join(f"--set {key}=..." for key in source.config.matrix)
         way_out = f"run `fitkit batch {source.shown}`, or settle every key: {settings}"
         raise ConfigError(source.diagnostic(("matrix",), "E124", message, way_out))
+
+
+def _groups(source: ConfigSource, options: TrainOptions, started: float, name: str, folder: RunFolder | None) -> Result:
+    from fitkit.run.grouped import GroupOptions, train_groups
+
+    told = GroupOptions(
+        allow_python=options.allow_python,
+        stdin=options.stdin,
+        interrupted=options.interrupted,
+        show=options.show_groups,
+        time_limit=options.time_limit,
+    )
+    return train_groups(source, told, started, name, folder)
 
 
 def name_of(source: ConfigSource) -> str:
@@ -139,14 +155,14 @@ def _fit(
         uncertainty=conclusion.uncertainty,
         multistart=minima,
         constraints=conclusion.constraints,
-        optimizer=_described(optimizer, why),
+        optimizer=described(optimizer, why),
         steps=search.steps,
         evaluations=search.evaluations,
         compilations=COMPILATIONS.programs - programs_before,
         seconds=Seconds(compile=compiling, run=max(0.0, run - compiling), total=time.perf_counter() - started),
         warnings=conclusion.warnings,
         config=plain_values(config),
-        provenance=_provenance(source, assembled, platform),
+        provenance=provenance(source, assembled.table, assembled.problem, platform),
     )
     return judged(result, source), search, conclusion, assembled
 
@@ -164,22 +180,3 @@ def _search(
     return minimize(
         problem, optimizer, config.stopping, start, seed=config.seed, watch=watch, validation=assembled.validation
     ), None
-
-
-def _described(optimizer: Optimizer, why: str | None) -> dict[str, Any]:
-    values = plain_values(optimizer)
-    described = {"kind": values.pop("kind"), **values}
-    return described if why is None else {**described, "why": why}
-
-
-def _provenance(source: ConfigSource, assembled: Assembled, platform: str) -> dict[str, Any]:
-    table, model = assembled.table, assembled.problem.model
-    return {
-        "fitkit": __version__,
-        "jax": jax.version.__version__,
-        "device": platform,
-        "precision": str(assembled.problem.lower.dtype),
-        "seed": source.config.seed,
-        "data_sha256": None if table is None else table.sha256,
-        "code_sha256": model.loaded.sha256 if isinstance(model, PythonModel) and model.loaded is not None else None,
-    }

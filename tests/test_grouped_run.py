@@ -1,0 +1,230 @@
+"""Many fits from one table: the same answers as one fit at a time, a row for each group, and one verdict."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from command import here, written
+from fitting import fit
+
+CURVE = "y ~ a * exp(-k * x) + c"
+
+
+def table(groups: dict[str, list[tuple[float, float]]]) -> dict[str, list[Any]]:
+    """Return points of groups as the columns of a config."""
+    rows = [(name, x, y) for name, points in groups.items() for x, y in points]
+    return {"g": [r[0] for r in rows], "x": [r[1] for r in rows], "y": [r[2] for r in rows]}
+
+
+def curves(names: str, seed: int, sizes: tuple[int, ...] = (12, 20, 31)) -> dict[str, list[tuple[float, float]]]:
+    random = np.random.default_rng(seed)
+    found = {}
+    for index, name in enumerate(names):
+        x = np.linspace(0, 5, sizes[index % len(sizes)])
+        a, k, c = random.uniform([2, 0.5, -0.5], [4, 1.5, 0.5])
+        y = a * np.exp(-k * x) + c + random.normal(0, 0.1, len(x))
+        found[name] = [(float(p), float(q)) for p, q in zip(x, y, strict=True)]
+    return found
+
+
+def config(values: dict[str, list[Any]], **more: Any) -> dict[str, Any]:
+    data = {"values": values, **more.pop("data", {})}
+    return {"data": data, "model": CURVE, "parameters": {"a": 2, "k": 1, "c": 0}, **more}
+
+
+def ran(folder: Path, body: dict[str, Any], *options: str) -> tuple[int, dict[str, Any], list[dict[str, str]]]:
+    """Run a config, and return the exit code, the document and the rows of the table of groups."""
+    path = written(folder, "fit.yaml", json.dumps(body))
+    done = here("train", path, "--json", "--out", folder / "run", "--overwrite", *options)
+    rows = []
+    if (folder / "run" / "groups.csv").exists():
+        with (folder / "run" / "groups.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    return done.code, json.loads(done.out), rows
+
+
+@pytest.mark.parametrize("loss", ["mse", {"kind": "huber", "delta": 0.1}])
+def test_each_group_has_the_answer_of_a_fit_of_its_rows_alone(tmp_path: Path, loss: Any) -> None:
+    points = curves("abcde", 1)
+    code, document, rows = ran(tmp_path, config(table(points), data={"group_by": "g"}, loss=loss))
+    assert (code, document["status"], document["groups"]["converged"]) == (0, "converged", 5)
+    for row in rows:
+        alone = fit(config(table({"g": points[row["g"]]}), loss=loss)).result
+        assert row["status"] == str(alone.status)
+        for name, parameter in alone.parameters.items():
+            assert float(row[name]) == pytest.approx(parameter.value, rel=1e-8)
+            assert float(row[f"{name}_error"]) == pytest.approx(parameter.error, rel=1e-6)
+        assert alone.loss is not None
+        assert float(row["loss"]) == pytest.approx(alone.loss.final, rel=1e-12)
+        assert int(row["rows"]) == len(points[row["g"]])
+
+
+def test_a_group_that_fails_has_its_reason_and_disturbs_none(tmp_path: Path) -> None:
+    points = curves("abc", 2)
+    alone = ran(tmp_path, config(table(points), data={"group_by": "g", "where": "x >= 0"}))[2]
+    broken = {
+        "a": points["a"],
+        "short": [(0.0, 1.0), (1.0, 2.0)],
+        "b": points["b"],
+        "constant": [(float(x), 2.0) for x in range(10)],
+        "none": [(-1.0, 1.0)] * 5,
+        "c": points["c"],
+    }
+    values = table(broken)
+    values["y"] = [None if group == "gap" else y for group, y in zip(values["g"], values["y"], strict=True)]
+    code, document, rows = ran(tmp_path, config(values, data={"group_by": "g", "where": "x >= 0"}))
+    assert (code, document["reason"], document["status"]) == (4, "groups_failed", "not_converged")
+    assert {row["g"]: row["reason"] for row in rows if row["status"] != "converged"} == {
+        "short": "too_few_rows",
+        "constant": "not_identified",
+        "none": "no_rows",
+    }
+    assert [row["message"] for row in rows if row["g"] == "short"] == ["2 rows cannot determine 3 free parameters."]
+    assert document["groups"]["failed"] == 3
+    assert [row for row in rows if row["g"] in "abc"] == alone  # to the last bit
+
+
+def test_a_target_that_cannot_be_computed_is_the_matter_of_its_group(tmp_path: Path) -> None:
+    values = {"g": [1] * 4 + [2] * 4, "x": [0, 1, 2, 3] * 2, "y": [1, 2, 4, 8.5, 1, -2, 4, 0]}
+    body = {"data": {"values": values, "group_by": "g"}, "model": "log(y) ~ b * x + c", "parameters": {"b": 1, "c": 0}}
+    code, _, rows = ran(tmp_path, body)
+    assert code == 4
+    assert [row["status"] for row in rows] == ["converged", "failed"]
+    assert rows[1]["reason"] == "target"
+    assert rows[1]["message"] == "The target is not a finite number in 2 rows of 4."
+    slope = np.polyfit([0, 1, 2, 3], np.log([1, 2, 4, 8.5]), 1)[0]
+    assert float(rows[0]["b"]) == pytest.approx(slope, rel=1e-10)
+
+
+def test_starts_from_a_column_lead_each_group_to_its_own_minimum(tmp_path: Path) -> None:
+    """sin(w x) has many minima in w: each group finds that of its own frequency only from near it."""
+    x = np.linspace(0, 10, 60)
+    values: dict[str, list[Any]] = {"g": [], "x": [], "y": [], "guess": []}
+    for name, w in (("slow", 1.0), ("fast", 7.0), ("wrong", -3.0)):
+        values["g"] += [name] * len(x)
+        values["x"] += x.tolist()
+        values["y"] += np.sin(abs(w) * x).tolist()
+        values["guess"] += [w * 1.02] * len(x)
+    body = {
+        "data": {"values": values, "group_by": "g"},
+        "model": "y ~ sin(w * x + p)",
+        "parameters": {"w": {"start": "guess", "min": 0}, "p": 0},
+    }
+    code, _, rows = ran(tmp_path, body)
+    assert code == 4
+    assert [float(row["w"]) for row in rows[:2]] == pytest.approx([1, 7], rel=1e-9)
+    assert (rows[2]["status"], rows[2]["reason"]) == ("failed", "start")
+    assert rows[2]["message"] == "`w` would start at -3.06, outside its bounds."
+
+
+def test_numbers_that_a_column_holds_are_each_groups_own(tmp_path: Path) -> None:
+    values = {
+        "g": ["a"] * 3 + ["b"] * 3,
+        "x": [1, 2, 3] * 2,
+        "y": [12, 14, 16.5, 25, 30, 36],
+        "base": [10] * 3 + [20] * 3,
+    }
+    body = {
+        "data": {"values": values, "group_by": "g"},
+        "model": "y ~ slope * x + level",
+        "parameters": {"slope": 1, "level": {"start": "base", "fixed": True}},
+    }
+    code, _, rows = ran(tmp_path, body)
+    assert code == 0
+    assert [row["level"] for row in rows] == ["10.0", "20.0"]
+    assert [float(row["slope"]) for row in rows] == pytest.approx([(2 + 8 + 19.5) / 14, (5 + 20 + 48) / 14], rel=1e-12)
+
+
+def test_several_keys_weights_and_sigma(tmp_path: Path) -> None:
+    """Straight lines against numpy's weighted least squares; rows of one group need not lie together."""
+    random = np.random.default_rng(3)
+    n = 60
+    values = {
+        "plate": [int(v) for v in random.integers(0, 2, n)],
+        "well": [f"w{v}" for v in random.integers(0, 3, n)],
+        "x": random.normal(size=n).tolist(),
+        "y": random.normal(size=n).tolist(),
+        "e": random.uniform(0.5, 2, n).tolist(),
+    }
+    body = {
+        "data": {"values": values, "group_by": ["plate", "well"], "sigma": "e"},
+        "model": {"kind": "polynomial", "input": "x", "target": "y", "degree": 1},
+    }
+    code, document, rows = ran(tmp_path, body)
+    assert (code, document["groups"]["by"], document["groups"]["count"]) == (0, ["plate", "well"], 6)
+    arrays = {name: np.array(column) for name, column in values.items()}
+    for row in rows:
+        mine = (arrays["plate"] == int(row["plate"])) & (arrays["well"] == row["well"])
+        design = np.stack([np.ones(mine.sum()), arrays["x"][mine]], axis=1) / arrays["e"][mine, None]
+        solution = np.linalg.lstsq(design, arrays["y"][mine] / arrays["e"][mine], rcond=None)[0]
+        assert [float(row["c0"]), float(row["c1"])] == pytest.approx(solution, rel=1e-9)
+        errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
+        assert [float(row["c0_error"]), float(row["c1_error"])] == pytest.approx(errors, rel=1e-9)
+
+
+def test_the_binary_table_is_the_same(tmp_path: Path) -> None:
+    _, document, _ = ran(tmp_path, config(table(curves("12", 4)), data={"group_by": "g"}))
+    text, binary = pl.read_csv(tmp_path / "run/groups.csv"), pl.read_parquet(tmp_path / "run/groups.parquet")
+    assert (
+        text.columns
+        == binary.columns
+        == [
+            *("g", "status", "a", "k", "c", "a_error", "k_error", "c_error", "loss", "steps", "message"),
+            *("reason", "rows", "flags"),
+        ]
+    )
+    assert binary["g"].to_list() == [1, 2]
+    assert text.select("a", "k_error", "loss", "steps", "rows").equals(
+        binary.select("a", "k_error", "loss", "steps", "rows")
+    )
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "groups.csv", "groups.parquet", "config.yaml", "result.json",
+    }  # fmt: skip
+    assert document["groups"]["file"] == "groups.csv"
+    assert json.loads((tmp_path / "run/result.json").read_text())["groups"] == document["groups"]
+
+
+def test_a_saved_config_runs_again(tmp_path: Path) -> None:
+    body = config(table(curves("ab", 5)), data={"group_by": "g"})
+    rows = ran(tmp_path, body)[2]
+    again = here("train", tmp_path / "run/config.yaml", "--out", tmp_path / "again", "--quiet")
+    assert again.code == 0
+    assert (tmp_path / "again/groups.csv").read_text() == (tmp_path / "run/groups.csv").read_text()
+    assert len(rows) == 2
+
+
+def test_no_group_at_all_is_a_mistake_of_the_data(tmp_path: Path) -> None:
+    values = {"g": ["a", "b"], "x": [1, 2], "y": [-1, -2]}
+    body = {"data": {"values": values, "group_by": "g"}, "model": "log(y) ~ b * x", "parameters": {"b": 1}}
+    code, document, _ = ran(tmp_path, body)
+    assert (code, document["reason"]) == (3, "data")
+    assert "no group can be fitted; of the first, `a`: The target is not a finite number" in document["message"]
+
+
+def test_the_gradient_is_checked_on_a_group_that_can_be_fitted(tmp_path: Path) -> None:
+    points = {"few": [(0.0, 1.0)], **curves("b", 6)}
+    path = written(tmp_path, "fit.yaml", json.dumps(config(table(points), data={"group_by": "g"})))
+    done = here("check-grad", path, "--json")
+    document = json.loads(done.out)
+    assert (done.code, document["verdict"]) == (0, "pass")
+    assert "note     of many groups, the check is of `b`" in here("check-grad", path).out
+
+
+@pytest.mark.parametrize(("share", "code", "status"), [(0.5, 0, "converged"), (0.9, 4, "not_converged")])
+def test_a_share_of_the_groups_may_be_enough(tmp_path: Path, share: float, code: int, status: str) -> None:
+    points = {**curves("abc", 7), "few": [(0.0, 1.0)]}
+    body = config(table(points), data={"group_by": "g"}, expect={"converged": share})
+    returned, document, rows = ran(tmp_path, body)
+    assert (returned, document["status"]) == (code, status)
+    assert document["reason"] == ("groups_failed" if code else rows[0]["reason"])
+    assert document["expectations"] == [
+        {"what": "converged", "expected": f"{share} of the groups converged", "found": 0.75, "passed": code == 0}
+        | {key: None for key in document["expectations"][0] if key == "note"}
+    ]
+    assert (document["groups"]["converged"], document["groups"]["failed"]) == (3, 1)
