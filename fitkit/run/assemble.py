@@ -14,8 +14,8 @@ from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.parameters import Parameter
 from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
+from fitkit.run.first_group import of_one_group
 from fitkit.run.numbers import counted
-from fitkit.run.one_group import of_one_group
 from fitkit.run.outlook import known_parameters, outlook_of
 from fitkit.run.python_trial import try_python
 from fitkit.run.rows import counted_rows, read_rows, weights_of

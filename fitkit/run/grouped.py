@@ -14,7 +14,6 @@ from fitkit.grouped import GroupedFit, GroupProgress, fit_groups
 from fitkit.grouped.one import problem_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.result import LossSummary, Result, Seconds, Status
-from fitkit.run.alone import single_fit
 from fitkit.run.choose import choose
 from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
@@ -25,6 +24,7 @@ from fitkit.run.group_summary import groups_summary, verdict_on_groups
 from fitkit.run.grouped_assembly import AssembledGroups, assemble_groups
 from fitkit.run.memory import out_of_memory
 from fitkit.run.numbers import number
+from fitkit.run.one_group import single_fitter
 from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
 from fitkit.uncertainty.settings import NoUncertainty
@@ -136,7 +136,8 @@ def _fit(source: ConfigSource, assembled: AssembledGroups, options: GroupOptions
     def stop() -> bool:
         return bool(options.interrupted()) or time.perf_counter() - began > limit
 
-    fit = fit_groups(assembled.problem, assembled.groups, single_fit(config, stop), stop=stop, show=options.show)
+    alone = single_fitter(config.optimizer, config.stopping, config.uncertainty, seed=config.seed, interrupted=stop)
+    fit = fit_groups(assembled.problem, assembled.groups, alone, stop=stop, show=options.show)
     late = bool((fit.reason == Reason.INTERRUPTED).any()) and not options.interrupted()
     messages = {**fit.messages, **{group: refusal.message for group, refusal in assembled.refused.items()}}
     reasons = fit.reason
