@@ -163,6 +163,11 @@ class Problem:
         return values.in_a_row(self.reported_names)
 
     @property
+    def trained(self) -> bool:
+        """Whether the model is one of many weights that are determined together only."""
+        return self.model is not None and self.model.trained
+
+    @property
     def penalized(self) -> tuple[str, ...]:
         """The free parameters that regularization acts on."""
         among = None if self.model is None else self.model.penalized
@@ -201,8 +206,8 @@ class Problem:
 
     # -- rows -------------------------------------------------------------------------------------------------------------
 
-    def fitted(self, theta: Theta, rows: RowData) -> Fitted:
-        """Return predictions beside observations.
+    def fitted(self, theta: Theta, rows: RowData, key: Any = None) -> Fitted:
+        """Return predictions beside observations; with a `key`, a uint32, those that an update of training is made with.
 
         Raises:
             ShapeMismatchError: the model does not return one number per row, or, under a loss of several classes, one for
@@ -210,7 +215,10 @@ class Problem:
         """
         model = self._model()
         values = self.values(theta)
-        prediction = jnp.asarray(model.predict(values, rows.inputs))
+        inputs = rows.inputs
+        prediction = jnp.asarray(
+            model.predict(values, inputs) if key is None else model.predict_in_training(values, inputs, key)
+        )
         if prediction.shape == () and model.may_be_constant:
             prediction = jnp.broadcast_to(prediction, rows.target.shape)
         width = () if self.loss is None else self.loss.width
@@ -221,9 +229,9 @@ class Problem:
             raise ShapeMismatchError(f"the model returns an array of shape {prediction.shape} where {wanted}")
         return Fitted(prediction=prediction, target=rows.target, sigma=rows.sigma, values=values, inputs=rows.inputs)
 
-    def row_costs(self, theta: Theta, rows: RowData) -> Rows:
-        """Return the loss of each row, shape (rows,)."""
-        loss, fitted = self._loss(), self.fitted(theta, rows)
+    def row_costs(self, theta: Theta, rows: RowData, key: Any = None) -> Rows:
+        """Return the loss of each row, shape (rows,); `key` as in `fitted`."""
+        loss, fitted = self._loss(), self.fitted(theta, rows, key)
         if self.smoothing is not None and isinstance(loss, KinkedLoss):
             return loss.smoothed_residual(fitted, self.smoothing.distances) ** 2
         return loss.cost(fitted)
@@ -285,13 +293,15 @@ class Problem:
         """h: a prior is counted as the loss counts a normal error of one sigma."""
         return 1.0 if self.loss is not None and self.loss.deviance else 0.5
 
-    def smooth_objective(self, theta: Theta, rows: RowData | None, total: Scalar | float) -> Scalar:
-        """Return the objective over `rows`, of total weight `total`, without the l1 penalty that proximal steps handle."""
+    def smooth_objective(self, theta: Theta, rows: RowData | None, total: Scalar | float, key: Any = None) -> Scalar:
+        """Return the objective over `rows`, of total weight `total`, without the l1 penalty that proximal steps handle.
+
+        `key` as in `fitted`.
+        """
         if self.expression is not None or rows is None:
             return self._pure(theta) + self.smooth_penalties(theta)
-        return weighted_mean(self.row_costs(theta, rows), rows.weight, jnp.asarray(total)) + self.smooth_penalties(
-            theta
-        )
+        costs = self.row_costs(theta, rows, key)
+        return weighted_mean(costs, rows.weight, jnp.asarray(total)) + self.smooth_penalties(theta)
 
     def objective(self, theta: Theta) -> Scalar:
         """Return the whole objective at theta."""

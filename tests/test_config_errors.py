@@ -265,7 +265,7 @@ def test_batches_need_rows(refuse: Refuse) -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [(f"data: p.csv\nmodel: {{kind: {kind}, target: y}}\n", (2, 15)) for kind in ("mlp", "matrix_factorization")],
+    [(f"data: p.csv\nmodel: {{kind: {kind}, target: y}}\n", (2, 15)) for kind in ("matrix_factorization",)],
 )
 def test_what_is_not_available_yet_in_a_section(refuse: Refuse, text: str, place: tuple[int, int]) -> None:
     code, line, column, words = one(refuse(text))

@@ -15,7 +15,7 @@ import fitkit.models as folder
 from fitkit.backend import jax, jnp
 from fitkit.errors import ConfigError
 from fitkit.expressions import parse_equation
-from fitkit.models import MODELS, FormulaModel, LinearModel, Model, PolynomialModel, PythonModel
+from fitkit.models import MODELS, FormulaModel, LinearModel, Model, MultilayerPerceptron, PolynomialModel, PythonModel
 from fitkit.problem import ShapeMismatchError
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def python(folder_of_file: Path, function: str) -> PythonModel:
     return PythonModel(function=function, inputs=("x",), target="y").load(folder_of_file)
 
 
-def predict(model: Model, **values: float) -> Any:
+def predict(model: Model, **values: Any) -> Any:
     inputs = {"x": jnp.asarray(X), "z": jnp.asarray(Z)}
     return np.asarray(model.predict({name: jnp.asarray(value) for name, value in values.items()}, inputs))
 
@@ -69,7 +69,8 @@ def test_every_model_in_the_folder_is_listed() -> None:
 
 
 def test_every_listed_model_predicts_what_numpy_does(beside: Path) -> None:
-    cases: list[tuple[Model, dict[str, float], Any]] = [
+    weight, bias = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.25]]), np.array([0.1, -0.2, 0.0])
+    cases: list[tuple[Model, dict[str, Any], Any]] = [
         (
             FormulaModel(formula=parse_equation("y ~ a * exp(-b * x) + z")),
             {"a": 2.0, "b": 0.5},
@@ -88,6 +89,11 @@ def test_every_listed_model_predicts_what_numpy_does(beside: Path) -> None:
             np.polynomial.polynomial.polyval(X, [1.0, -2.0, 0.5, 3.0]),
         ),
         (python(beside, "models.py:line"), {"a": 3.0, "b": -1.0}, 3 * X - 1),
+        (
+            MultilayerPerceptron(inputs=("x", "z"), target="y", hidden=(3,)),
+            {"weight1": weight, "bias1": bias, "weight2": np.array([[1.0], [-2.0], [3.0]]), "bias2": np.array([0.5])},
+            np.maximum(np.column_stack([X, Z]) @ weight + bias, 0) @ [1.0, -2.0, 3.0] + 0.5,
+        ),
     ]
     assert {type(model) for model, _, _ in cases} == set(MODELS)
     for model, values, expected in cases:

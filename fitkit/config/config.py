@@ -66,6 +66,6 @@ class Config(Component):
     seed: Count = 0
     """The seed of everything random."""
     precision: Literal["auto", "float64", "float32"] = "auto"
-    """The numbers that the computation is made in; `auto` is float64."""
+    """The numbers that the computation is made in; `auto` is float64, but float32 for `mlp` and `matrix_factorization`."""
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where it runs; anything but `auto` never falls back to another."""

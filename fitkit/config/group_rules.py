@@ -112,6 +112,9 @@ def _beside(sections: Sections) -> Iterator[Diagnostic]:
     ]
     if getattr(sections.get("model"), "standardize", False):
         refused.append((("model", "standardize"), "`standardize`", "remove it; without penalties it changes nothing"))
+    model = sections.get("model")
+    if isinstance(model, Model) and model.trained:
+        refused.append((("model", "kind"), f"`{model.kind}`", "fit each group by a run of its own, with `where`"))
     for path, what, way_out in refused:
         message = f"{what} and `group_by` exclude each other"
         yield tree.diagnostic(path, "E111", message, way_out, value=path[0] != "multistart")

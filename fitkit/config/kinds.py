@@ -45,7 +45,7 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 """The components of each section; of `parameters`, of each entry."""
 
 LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
-    "model": frozenset({"mlp", "matrix_factorization"}),
+    "model": frozenset({"matrix_factorization"}),
     "loss": frozenset(),
     "optimizer": frozenset(),
 }

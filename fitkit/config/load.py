@@ -23,6 +23,7 @@ from fitkit.config.reading_rules import reading_rules
 from fitkit.config.sections import Sections, read_condition, read_sections
 from fitkit.config.source import ConfigSource
 from fitkit.config.tables import header_of
+from fitkit.config.trained_rules import trained_rules
 from fitkit.config.tree import MOST_TOLD, Tree
 from fitkit.config.uncertainty_rules import uncertainty_rules
 from fitkit.errors import ConfigError, DataError, Diagnostic
@@ -73,6 +74,7 @@ def understood(outline: Outline, path: str, combination: int | None, *, from_std
         *uncertainty_rules(sections),
         *group_rules(sections),
         *constraint_rules(sections),
+        *trained_rules(sections),
         *islice(parameter_rules(sections), MOST_TOLD),
     ]
     problems += _one_standard_input(sections, from_stdin=from_stdin)

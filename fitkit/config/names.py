@@ -149,9 +149,8 @@ def _model(search: _Search, model: Model) -> None:
         return
     for name in _all_inputs(search, model) if model.all_inputs else ():
         search.inputs.add(name)
-    for index, name in enumerate(model.inputs_used or ()):
-        key: Path = ("model", "inputs", index) if search.source.tree.given("model", "inputs") else ("model", "input")
-        _column(search, name, key, ", which the model's inputs name", search.inputs)
+    for name, key in zip(model.inputs_used or (), model.input_keys, strict=True):
+        _column(search, name, ("model", *key), ", which the model's inputs name", search.inputs)
     if model.target_used is not None:
         _column(search, model.target_used, ("model", "target"), ", which the model's `target` names", search.others)
     # Coded inputs have parameters that only the table tells; what is none of these is refused once it is read.

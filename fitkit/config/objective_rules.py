@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 from fitkit.config.scalars import described
 from fitkit.config.sections import Sections
@@ -88,8 +87,6 @@ def _model(sections: Sections) -> Iterator[Diagnostic]:
     model, tree = sections.get("model"), sections.tree
     if not isinstance(model, Model) or model.inputs_used is None:
         return
-    named: Any = model  # every model but a formula has a `target`
-    several = tree.given("model", "inputs")
     if model.all_inputs:
         if getattr(model, "inputs", "*") != "*":
             message = f"`inputs` must be a list, or `*` for all columns, not {described(getattr(model, 'inputs', ''))}"
@@ -99,11 +96,11 @@ def _model(sections: Sections) -> Iterator[Diagnostic]:
     if not model.inputs_used:
         message = "`inputs` is empty"
         yield tree.diagnostic(("model", "inputs"), "E105", message, "name the input columns: `inputs: [x]`")
-    for index, name in enumerate(model.inputs_used):
-        path: Path = ("model", "inputs", index) if several else ("model", "input")
+    for index, (name, key) in enumerate(zip(model.inputs_used, model.input_keys, strict=True)):
+        path: Path = ("model", *key)
         if name in model.inputs_used[:index]:
             yield tree.diagnostic(path, "E106", f"`{name}` stands in `inputs` twice", "keep one of them", value=True)
-        elif name == named.target:
+        elif name == model.target_used:
             message = f"`{name}` is both the target and an input"
             yield tree.diagnostic(path, "E111", message, "remove it from the inputs", value=True)
         elif isinstance(model, LinearModel) and model.intercept and name == INTERCEPT:

@@ -39,6 +39,8 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
         from fitkit.optimizers.kinks import KINKS_UP_TO
 
         return assess_kinks(problem, theta, seen) if 0 < len(theta) <= KINKS_UP_TO else unknown(len(theta))
+    if problem.trained and len(theta) > EXACT_UP_TO:
+        return unknown(len(theta))  # before the triangle of a Jacobian with as many columns is formed
     if problem.least_squares:
         return assess_least_squares(problem, theta, seen, start)
     if 0 < len(theta) <= EXACT_UP_TO:

@@ -113,7 +113,9 @@ class _Walk:
         packed = order = None
         if rows is not None and size is not None:
             packed, order = pack(rows), draw_order(len(rows), seed)
-        self._training = Training(problem, plain, rule, validation, packed, order)
+        noisy = problem.model is not None and problem.model.noisy
+        noise = np.uint32(np.random.default_rng([seed, 2]).integers(2**32)) if noisy else None
+        self._training = Training(problem, plain, rule, validation, packed, order, noise)
         self.batches = batches_of(problem, size)
         self._work = 10 * max(1, problem.layout.size) * (1 if rows is None else len(rows))
         self._per_update = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, final
 
 from fitkit.backend import jax, jnp, kernel, lax
+from fitkit.hashing import salted
 from fitkit.optimizers.first_order import FirstOrder, Parts
 from fitkit.optimizers.packed_rows import PackedRows, take
 from fitkit.optimizers.shuffle import Order, order_of_pass, rows_of_batch
@@ -29,6 +30,8 @@ class Training(NamedTuple):
     packed: PackedRows | None
     """The rows for batches; None where an update takes all of them."""
     order: Order | None
+    noise: Any
+    """A uint32 that decides what chance does in each update; None where it does nothing."""
 
 
 class Progressed(NamedTuple):
@@ -74,7 +77,7 @@ def begin(training: Training, theta: Theta, *, structure: Structure) -> Progress
     """Return the progress at theta, shape (free,), with a row for the start."""
     problem = training.problem
     theta = jnp.clip(theta, problem.lower, problem.upper)
-    value, gradient = _value_and_gradient(problem, theta)
+    value, gradient = _value_and_gradient(training, theta, 0)
     held_out = validation_loss(training, theta)
     # Typed as a block returns it: what looks like a number of Python's would have `advance` compiled twice.
     zero, nan = jnp.zeros((), int), jnp.asarray(jnp.nan, theta.dtype)
@@ -145,8 +148,19 @@ def validation_loss(training: Training, theta: Theta) -> Scalar:
     return weighted_mean(training.problem.row_costs(theta, held_out), held_out.weight, jnp.sum(held_out.weight))
 
 
-def _value_and_gradient(problem: Problem, theta: Theta) -> tuple[Scalar, Theta]:
-    """Return the whole objective, and the gradient of its smooth part."""
+def _key(training: Training, step: Any, batch: Any) -> Any:
+    """Return what decides of chance in an update: another uint32 for each, whatever block it is in."""
+    if training.noise is None:
+        return None
+    return salted(jnp.asarray(batch, jnp.uint32), salted(jnp.asarray(step, jnp.uint32), training.noise))
+
+
+def _value_and_gradient(training: Training, theta: Theta, step: Any) -> tuple[Scalar, Theta]:
+    """Return the whole objective, and the gradient of its smooth part that update `step` is made with."""
+    problem, key = training.problem, _key(training, step, 0)
+    if key is not None:  # chance is in the updates only, never in what is said of the loss
+        noisy = lambda t: problem.smooth_objective(t, problem.rows, problem.total_weight, key)  # noqa: E731 - an argument
+        return problem.objective(theta), jax.grad(noisy)(theta)
     absolute = problem.objective(theta) - problem.smooth_objective(theta, problem.rows, problem.total_weight)
     smooth = lambda t: problem.smooth_objective(t, problem.rows, problem.total_weight)  # noqa: E731 - an argument
     value, gradient = jax.value_and_grad(smooth)(theta)
@@ -160,7 +174,7 @@ def _full_update(training: Training, p: Progressed, parts: Parts) -> Progressed:
     problem, optimizer = training.problem, training.optimizer
     share = optimizer.share(p.step, 1, training.rule.epochs)
     theta, memory = optimizer.move(problem, parts, p.theta, p.gradient, p.memory, share)
-    value, gradient = _value_and_gradient(problem, theta)
+    value, gradient = _value_and_gradient(training, theta, p.step + 1)
     one = jnp.ones((), theta.dtype)
     return p._replace(theta=theta, memory=memory, gradient=gradient, sums=(value, one))
 
@@ -181,7 +195,8 @@ def _batch_updates(training: Training, p: Progressed, end: Any, batches: int, si
             rows = RowData(inputs=rows.inputs, target=rows.target, sigma=rows.sigma, weight=weight)
         total = jnp.sum(rows.weight)
         some = jnp.where(total > 0, total, 1.0)
-        value, gradient = jax.value_and_grad(lambda t: problem.smooth_objective(t, rows, some))(theta)
+        key = _key(training, p.step, number)
+        value, gradient = jax.value_and_grad(lambda t: problem.smooth_objective(t, rows, some, key))(theta)
         if parts.proximal:
             value = value + problem.regularization.l1 * jnp.sum(jnp.abs(problem.weights(theta)))
         share = optimizer.share(p.step * batches + number, batches, training.rule.epochs)

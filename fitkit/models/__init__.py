@@ -5,9 +5,24 @@ from __future__ import annotations
 from fitkit.models.base import Model
 from fitkit.models.formula import FormulaModel
 from fitkit.models.linear import LinearModel
+from fitkit.models.mlp import MultilayerPerceptron
 from fitkit.models.polynomial import PolynomialModel
 from fitkit.models.python import PythonModel
 
-MODELS: tuple[type[Model], ...] = (FormulaModel, LinearModel, PolynomialModel, PythonModel)
+MODELS: tuple[type[Model], ...] = (
+    FormulaModel,
+    LinearModel,
+    PolynomialModel,
+    MultilayerPerceptron,
+    PythonModel,
+)
 
-__all__ = ["MODELS", "FormulaModel", "LinearModel", "Model", "PolynomialModel", "PythonModel"]
+__all__ = [
+    "MODELS",
+    "FormulaModel",
+    "LinearModel",
+    "Model",
+    "MultilayerPerceptron",
+    "PolynomialModel",
+    "PythonModel",
+]

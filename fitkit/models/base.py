@@ -27,6 +27,10 @@ class Model(Component):
     as_matrix: ClassVar[bool] = False
     """Whether the inputs come as an `InputMatrix`, which `input_matrix(inputs, names)` hands out without a copy."""
 
+    trained: ClassVar[bool] = False
+    """Whether the model is one of many weights that are determined together only: it is trained by passes over the rows, in
+    float32 unless the config says otherwise, and its weights have no errors and may have flat directions."""
+
     @property
     def has_constant(self) -> bool:
         """Whether R squared compares with the mean of the target (else with zero, for models through the origin)."""
@@ -41,6 +45,11 @@ class Model(Component):
     def all_inputs(self) -> bool:
         """Whether the inputs are all columns without another part to play."""
         return False
+
+    @property
+    def input_keys(self) -> tuple[tuple[str | int, ...], ...]:
+        """Where under `model` the config names each of the inputs."""
+        return tuple(("inputs", index) for index in range(len(self.inputs_used or ())))
 
     @property
     @abstractmethod
@@ -61,6 +70,26 @@ class Model(Component):
     def inner_shapes(self) -> dict[str, tuple[int, ...]] | None:
         """The shapes of the parameters that are searched, where they are others than those of `parameter_names`."""
         return None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the model's own parameters that are arrays."""
+        return {}
+
+    def initial(self, seed: int) -> dict[str, Any]:
+        """Return where those of its own parameters start that do not start at zero, numbers or arrays, by the seed."""
+        del seed
+        return {}
+
+    @property
+    def noisy(self) -> bool:
+        """Whether training passes compute something else than predictions, by chance."""
+        return False
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """Inputs that are the same in every row, and have weight zero."""
+        return ()
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -124,3 +153,18 @@ class Model(Component):
 
         Shape (rows,), or () where `may_be_constant`, or (rows, classes) under a loss of several classes.
         """
+
+    def predict_in_training(self, values: Values, inputs: Inputs, key: Any) -> Outputs | Scalar:
+        """Return what an update of training is made with, which chance decides where the model is `noisy`.
+
+        Args:
+            values: of the parameters.
+            inputs: of the rows.
+            key: a uint32 that decides, another for each update.
+        """
+        del key
+        return self.predict(values, inputs)
+
+    def in_raw_units(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters by name, numbers or arrays of the host, for inputs as they stand in the table."""
+        return values

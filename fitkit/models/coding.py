@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
     Codes = NDArray[np.int64]
+    Truths = NDArray[np.bool_]
 
 
 @final
@@ -113,6 +114,21 @@ def _unseen(entry: str) -> str:
 def coded_column(table: Table, name: str, *, categorical: bool) -> CodedColumn:
     """Return how a column is coded: by its levels, if it is `categorical` or has a text in it."""
     return CodedColumn(name=name, levels=levels_of(table, name) if categorical or table.is_text(name) else None)
+
+
+def moments(matrix: Matrix, weight: Vector) -> tuple[Vector, Vector, Truths]:
+    """Return the weighted mean of each column, its deviation, and which columns are the same in every row that counts.
+
+    Of such a column the value itself is the mean, and the deviation one. All have the shape (columns,); the rows' weights
+    need not sum to one, and those of weight zero are not looked at.
+    """
+    import numpy as np
+
+    share, counted = weight / weight.sum(), matrix[weight > 0]
+    center = share @ matrix
+    deviation = np.sqrt(share @ (matrix - center) ** 2)
+    constant = (counted == counted[:1]).all(axis=0)
+    return np.where(constant, counted[0], center), np.where(constant, 1.0, deviation), constant
 
 
 def design(table: Table, columns: tuple[CodedColumn, ...]) -> Matrix:

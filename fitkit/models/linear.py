@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 from fitkit.backend import jnp
 from fitkit.input_matrix import input_matrix
 from fitkit.models.base import Model
-from fitkit.models.coding import CodedColumn, coded_column, design
+from fitkit.models.coding import CodedColumn, coded_column, design, moments
 from fitkit.models.outlook import Outlook
 from fitkit.parameters import in_a_row
 from fitkit.readers import Table
@@ -131,16 +131,11 @@ class LinearModel(Model):
         found = _with(self, coded=coded, classes=outlook.classes, plain=outlook.plain and outlook.classes is None)
         if not self.standardize:
             return found
-        matrix, share = design(table, coded), outlook.weight / outlook.weight.sum()
-        center = share @ matrix
-        deviation = np.sqrt(share @ (matrix - center) ** 2)
-        counted = matrix[outlook.weight > 0]
-        constant = (counted == counted[:1]).all(axis=0)
-        shift = center if self.intercept else np.zeros_like(center)
+        center, scale, constant = moments(design(table, coded), outlook.weight)
         return _with(
             found,
-            center=np.where(constant, counted[0], shift) if self.intercept else shift,
-            scale=np.where(constant, 1.0, deviation),
+            center=center if self.intercept else np.zeros_like(center),
+            scale=scale,
             constant=tuple(name for name, same in zip(found.features, constant.tolist(), strict=True) if same),
         )
 

@@ -32,6 +32,11 @@ class PolynomialModel(Model):
         return (self.input,)
 
     @property
+    def input_keys(self) -> tuple[tuple[str | int, ...], ...]:
+        """The key `input`."""
+        return (("input",),)
+
+    @property
     def target_used(self) -> str:
         """The target column."""
         return self.target

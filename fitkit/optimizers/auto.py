@@ -14,7 +14,7 @@ class Automatic(Component):
     """The optimizer that suits the problem.
 
     `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond and
-    for objectives with kinks.
+    for objectives with kinks. `adam` with batches of 128 rows and 100 epochs for `mlp` and `matrix_factorization`.
     """
 
     kind: Literal["auto"] = "auto"

@@ -5,8 +5,7 @@ the seed and the number of the pass choose: position -> multiplier position + sh
 swap-or-not shuffle, in each of which i changes places with (key - i) modulo the rows if a bit that is hashed from the larger
 of the two says so. All is integer arithmetic on a batch of positions, which costs less than looking an index up in memory.
 
-References: V. T. Hoang, B. Morris and P. Rogaway, An Enciphering Scheme Based on a Card Shuffle, CRYPTO 2012 (swap-or-not);
-the hash is the finalizer of A. Appleby's MurmurHash3.
+Reference: V. T. Hoang, B. Morris and P. Rogaway, An Enciphering Scheme Based on a Card Shuffle, CRYPTO 2012 (swap-or-not).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from math import gcd
 from typing import Any, NamedTuple
 
 from fitkit.backend import jnp
+from fitkit.hashing import hashed, salted
 
 ROUNDS = 8
 MULTIPLIERS = 256
@@ -61,7 +61,7 @@ def order_of_pass(order: Order, number: Any) -> PassOrder:
     counter = jnp.arange(2 * ROUNDS + 2, dtype=jnp.uint32) + jnp.asarray(number, jnp.uint32) * jnp.uint32(
         2 * ROUNDS + 2
     )
-    words = _hashed(_hashed(counter ^ order.seed) + order.seed)
+    words = salted(counter, order.seed)
     return PassOrder(
         multiplier=order.multipliers[words[0] % MULTIPLIERS],
         shift=(words[1] % rows).astype(jnp.int64),
@@ -79,16 +79,10 @@ def rows_of_batch(order: Order, chosen: PassOrder, batch: Any, size: int) -> Any
     for number in range(ROUNDS):
         partner = _wrapped(chosen.keys[number] - index, rows)
         larger = jnp.maximum(index, partner).astype(jnp.uint32)
-        index = jnp.where(_hashed(larger ^ chosen.salts[number]) >> 31 == 1, partner, index)
+        index = jnp.where(hashed(larger ^ chosen.salts[number]) >> 31 == 1, partner, index)
     return order.base.at[index].get(mode="promise_in_bounds")
 
 
 def _wrapped(index: Any, rows: int) -> Any:
     """Return an index between -rows and rows modulo rows."""
     return jnp.where(index < 0, index + rows, index)
-
-
-def _hashed(word: Any) -> Any:
-    word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
-    word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
-    return word ^ (word >> 16)

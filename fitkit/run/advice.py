@@ -31,7 +31,7 @@ def warnings_of(
 ) -> list[str]:
     """Return a sentence for each thing that a careful colleague would mention."""
     model = assembled.problem.model
-    idle = frozenset() if model is None else frozenset(model.unused)
+    idle = frozenset() if model is None else frozenset(model.constant)
     found = [
         f"parameter `{name}` is used by nothing and was held at its start"
         for name in assembled.parameters
@@ -55,7 +55,7 @@ def warnings_of(
         )
     if fit.reduced_chi_square is not None and fit.dof and _unlikely(fit.reduced_chi_square, fit.dof):
         found.append(_contradicted(fit.reduced_chi_square))
-    if str(assembled.problem.lower.dtype) == "float32":
+    if assembled.problem.single and not assembled.problem.trained:
         found.append("computed in float32: expect about 4 right digits")
     return found
 

@@ -58,7 +58,9 @@ class Assembled:
 
 def dtype_of(config: Config) -> str:
     """Return the numbers that a config computes with."""
-    return "float32" if config.precision == "float32" else "float64"
+    if config.precision == "auto":
+        return "float32" if config.model is not None and config.model.trained else "float64"
+    return config.precision
 
 
 def problem_over(config: Config, parts: Parts, model: Model, loss: Loss, rows: RowData, total: Any) -> Problem:
@@ -204,7 +206,12 @@ def _enough_rows(config: Config, loss: Loss, rows: RowData, parts: Parts, table:
     priors, free = len(parts.fields["priors"]), len(parts.start)
     equalities = sum(constraint.relation == "==" for constraint in config.constraints)
     count = int(np.count_nonzero(np.asarray(rows.weight))) + priors + equalities
-    if isinstance(loss, ResidualLoss) and config.regularization.l2 == 0 and count < free:
+    if (
+        isinstance(loss, ResidualLoss)
+        and not (config.model and config.model.trained)
+        and config.regularization.l2 == 0
+        and count < free
+    ):
         told = counted(count - priors - equalities, "row") + (f" and {counted(priors, 'prior')}" if priors else "")
         raise DataError(Diagnostic(
             code="E322",

@@ -16,7 +16,7 @@ from fitkit.models import PythonModel
 from fitkit.models.python_file import describe, place_of
 from fitkit.reports.gradient_outcome import GradientOutcome
 from fitkit.reports.gradient_sentence import sentence
-from fitkit.run.assemble import Assembled, assemble
+from fitkit.run.assemble import Assembled, assemble, dtype_of
 from fitkit.run.check_names import known_parameters
 from fitkit.run.choose import choose
 from fitkit.run.claims import checked_claims
@@ -88,7 +88,7 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
     assembled = assemble(double, allow_python=options.allow_python, stdin=options.stdin, for_check=True)
     known_parameters(double, assembled)
     single = None
-    if config.precision == "float32":
+    if dtype_of(config) == "float32":
         single = assemble(source, allow_python=options.allow_python, stdin=options.stdin, for_check=True)
     report = check_function(_subject(double, assembled, single, options), _settings(config, options))
     unused = [

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from fitkit.optimizers import Automatic, Optimizer
+from fitkit.optimizers.adam import Adam
 from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.newton import Newton
 from fitkit.problem import Problem
 
+BATCH, EPOCHS = 128, 100
+"""Of models that are trained."""
+
 
 def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, str | None]:
     """Return the optimizer and, where fitkit chose it, why."""
     if not isinstance(wanted, Automatic):
         return wanted, None
+    if problem.trained:
+        few = problem.rows is None or len(problem.rows) <= BATCH
+        return Adam(batch_size=None if few else BATCH, epochs=EPOCHS), "a model that is trained by passes over the rows"
     if not problem.smooth:
         return LimitedMemoryBFGS(), "an objective with kinks, which are rounded less and less"
     if problem.least_squares:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.evidence import Evidence, assess
@@ -97,9 +97,9 @@ def judge(
         search,
         evidence,
         stop_rule(optimizer, stopping, single=problem.single),
-        stopping,
+        replace(stopping, allow_flat=stopping.allow_flat or problem.trained),
         flat_names=flat,
-        ran_away=run_away(problem.layout, start, search.theta, evidence),
+        ran_away=() if problem.trained else run_away(problem.layout, start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),
         watched=watched,
         constraints=tuple(one.source.strip() for one in problem.constraints),

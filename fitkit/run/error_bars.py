@@ -85,6 +85,9 @@ def _error_bars(
     theta = search.theta
     if not isinstance(uncertainty, Covariance | Profile | Bootstrap):
         return _without(uncertainty.kind, "none were asked for", None)
+    if problem.trained and problem.model is not None:
+        why = f"the weights of the model `{problem.model.kind}` are not determined one by one"
+        return _without(uncertainty.kind, why, uncertainty.level)
     estimate = None
     if verdict.status is Status.CONVERGED or len(evidence.flat):
         asked = uncertainty if isinstance(uncertainty, Covariance) else DEFAULT

@@ -50,7 +50,7 @@ def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
 
     if problem.rows is None:
         return None
-    if problem.least_squares and len(theta) > 0:
+    if problem.least_squares and len(theta) > 0 and not problem.trained:
         return LeastSquares(problem).predictions(theta)  # by the program that the search used
     point = array(theta, problem.lower.dtype)
     work = len(problem.rows) * max(1, len(theta))
@@ -98,7 +98,7 @@ def goodness(
     rows = problem.rows
     if rows is None or predictions is None or problem.loss is None or problem.model is None:
         return FitSummary(rows=None, free_parameters=free)
-    dof = degrees_of_freedom(problem, equalities)
+    dof = None if problem.trained else degrees_of_freedom(problem, equalities)
     weight, target = np.asarray(rows.weight, np.float64), np.asarray(rows.target, np.float64)
     if problem.loss.likelihood:
         return FitSummary(rows=len(rows), free_parameters=free, dof=dof)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 from zlib import crc32
 
@@ -30,14 +31,17 @@ class Parts:
 
 
 def with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
-    """Return the parameters of the config, and first those the model names itself, which start at zero or within bounds."""
+    """Return the parameters of the config, and first those the model names itself.
+
+    These start at zero or within bounds; those of a model that is trained, where it says itself.
+    """
     own = model.parameter_names
     if own is None:
         return dict(config.parameters)
     found = {}
     for name in own:
-        given = config.parameters.get(name, Parameter())
-        if given.start is None and given.equals is None:
+        given = replace(config.parameters.get(name, Parameter()), shape=model.shapes.get(name))
+        if given.start is None and given.equals is None and not model.trained:
             low = -float("inf") if given.min is None else given.min
             high = float("inf") if given.max is None else given.max
             given = replace(given, start=min(max(0.0, low), high))
@@ -45,8 +49,17 @@ def with_defaults(config: Config, model: Model) -> dict[str, Parameter]:
     return found | {name: parameter for name, parameter in config.parameters.items() if name not in found}
 
 
-def parameter_parts(parameters: Mapping[str, Parameter], unused: tuple[str, ...], seed: int, dtype: str) -> Parts:
-    """Return layout, bounds and start; a parameter that is fixed, or `unused`, is held there."""
+def parameter_parts(
+    parameters: Mapping[str, Parameter],
+    unused: tuple[str, ...],
+    seed: int,
+    dtype: str,
+    initial: Mapping[str, Any] = MappingProxyType({}),
+) -> Parts:
+    """Return layout, bounds and start; a parameter that is fixed, or `unused`, is held there.
+
+    Where a parameter has no start, that is what `initial` says, or zero.
+    """
     import numpy as np
 
     tied = {name: parameter.equals for name, parameter in parameters.items() if parameter.equals is not None}
@@ -61,7 +74,13 @@ def parameter_parts(parameters: Mapping[str, Parameter], unused: tuple[str, ...]
     def joined(blocks: list[Vector]) -> Vector:
         return np.concatenate([*blocks, np.zeros(0)])
 
-    infinity, begun = float("inf"), {name: starting(name, parameters[name], seed) for name in (*free, *sorted(held))}
+    begun = {
+        name: initial[name]
+        if name in initial and parameters[name].start is None
+        else starting(name, parameters[name], seed)
+        for name in (*free, *sorted(held))
+    }
+    infinity = float("inf")
     start = joined([np.ravel(np.log(begun[name]) if name in logarithmic else begun[name]) for name in free])
     fields = {
         "layout": Layout(
@@ -88,7 +107,7 @@ def inner_parts(
 ) -> Parts:
     """Return layout, bounds and start of the numbers that are searched, where the model computes its parameters from them."""
     if not model.reports_otherwise:
-        return parameter_parts(parameters, (*unused, *model.unused), seed, dtype)
+        return parameter_parts(parameters, (*unused, *model.unused), seed, dtype, model.initial(seed))
     outer = {name: float(starting(name, parameters[name], seed)) for name in model.parameter_names or ()}
     shapes, begun = model.inner_shapes or {}, model.inner_start(outer)
     inner = {name: Parameter(start=0.0, shape=shapes.get(name)) for name in begun}

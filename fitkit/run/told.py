@@ -38,7 +38,8 @@ def values_by_name(problem: Problem, theta: Vector) -> dict[str, Any]:
         found[name] = _entry(np.exp(numbers) if name in layout.logarithmic else numbers)
     for name, formula in layout.tied:
         found[name] = float(to_numpy(formula)(found))
-    return {name: found[name] for name in layout.names}
+    named = {name: found[name] for name in layout.names}
+    return named if problem.model is None else problem.model.in_raw_units(named)
 
 
 def _entry(numbers: Vector) -> Any:
@@ -54,7 +55,7 @@ def standardized_by_name(problem: Problem, theta: Vector) -> dict[str, float]:
     """Return the parameters for standardized inputs by name; nothing where the model does not standardize."""
     import numpy as np
 
-    if problem.model is None or getattr(problem.model, "center", None) is None:
+    if problem.model is None or problem.trained or getattr(problem.model, "center", None) is None:
         return {}
     numbers = np.asarray(_standardized.light(problem, array(theta, problem.lower.dtype)), np.float64)
     return dict(zip(problem.model.parameter_names or (), numbers.tolist(), strict=True))
