@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, final
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -57,7 +57,8 @@ Level: TypeAlias = Annotated[float, Gt(0), Lt(1)]
 """A probability strictly between zero and one."""
 Share: TypeAlias = Annotated[float, Gt(0), Le(1)]
 """A number above zero, up to one."""
-Sigmas: TypeAlias = Annotated[str, Pattern(r"^([0-9]+\.?[0-9]*|\.[0-9]+)sigma$")]
+SIGMAS: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)sigma$"
+Sigmas: TypeAlias = Annotated[str, Pattern(SIGMAS)]
 """So many standard errors: `2sigma`."""
 Count: TypeAlias = Annotated[int, Ge(0)]
 """A whole number, zero or above."""

@@ -32,7 +32,7 @@ def imported(*arguments: str, cwd: Path = ROOT) -> set[str]:
 @pytest.mark.parametrize(
     "arguments",
     ["--help", "--version", "train --help", "list --help", "list", "schema", "validate configs/line.yaml",
-     "validate configs", "validate --help", "doctor --help"],
+     "validate configs", "validate --help", "doctor --help", "compare --help"],
 )  # fmt: skip
 def test_what_computes_nothing_imports_nothing_that_computes(arguments: str) -> None:
     assert imported(*arguments.split()) & (HEAVY | {"numpy"}) == set()

@@ -20,6 +20,7 @@ COMMANDS = {
     "batch": ("fitkit.cli.batch", "Fit many configs, and gate on what became of them."),
     "validate": ("fitkit.cli.validate", "Check configs without fitting them."),
     "predict": ("fitkit.cli.predict", "Predict a table from a saved run."),
+    "compare": ("fitkit.cli.compare", "Show what changed between two runs, or two batches."),
     "init": ("fitkit.cli.initialize", "Write a config from a table and a formula, with guessed starts."),
     "list": ("fitkit.cli.catalogue", "List the models, losses and optimizers there are."),
     "schema": ("fitkit.cli.schema", "Print the JSON Schema of a config, for editors."),

@@ -53,8 +53,8 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
         raise
     _say_result(result, options)
     if result.expectations and (options["as_json"] or options["quiet"]):  # the text has them in its table
-        for missed in result.errors:
-            tell(missed.render())
+        for number, missed in enumerate(result.errors):
+            tell(("\n" if number else "") + missed.render())
     if saved is not None and not options["quiet"]:
         tell(f"saved to {saved}")
     ctx.exit(result.exit_code)
