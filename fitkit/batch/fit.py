@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from fitkit.batch.content import content_key
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
+from fitkit.config import ConfigSource, load
 from fitkit.errors import FitkitError
 from fitkit.minimize import HistoryRow
+from fitkit.reports.json_document import plain_document
 from fitkit.result import Result
+from fitkit.run.failed import failed_result, write_bug
 
 
 @final
@@ -41,41 +45,40 @@ def fit(
         interrupted: returns the number of the signal that asked to stop, or 0.
         show: is shown the rows of the history.
     """
-    from fitkit.reports.json_document import plain_document
+    began, key = time.perf_counter(), None
+    try:
+        source = load(entry.path, entry.overrides, combination=entry.combination)
+        key = None if settings.out is None else content_key(source)
+        result = _trained(source, entry, settings, interrupted, show, began)
+    except FitkitError as error:
+        result = failed_result(entry.path, error)
+    except (Exception, SystemExit) as error:  # a python model may call `exit`
+        failed = failed_result(entry.path, error)
+        told = f"{failed.message} (a bug in fitkit, or in a python model; please report it with {write_bug(error)})"
+        result = replace(failed, message=told)
+    document = plain_document(replace(result, name=entry.name))
+    return BatchOutcome(entry=entry, document=document, seconds=time.perf_counter() - began, key=key)
 
-    began = time.perf_counter()
-    result = _result(entry, settings, interrupted, show, began)
-    named = replace(result, name=entry.name)
-    return BatchOutcome(entry=entry, document=plain_document(named), seconds=time.perf_counter() - began)
 
-
-def _result(
+def _trained(
+    source: ConfigSource,
     entry: BatchEntry,
     settings: FitSettings,
     interrupted: Callable[[], int],
     show: Callable[[HistoryRow], None],
     began: float,
 ) -> Result:
-    from fitkit.config import load
-    from fitkit.run.failed import failed_result, write_bug
     from fitkit.run.train import TrainOptions, train
 
-    try:
-        source = load(entry.path, entry.overrides, combination=entry.combination)
-        limit = settings.time_limit
-        options = TrainOptions(
-            allow_python=settings.allow_python,
-            out=None if settings.out is None else str(Path(settings.out) / entry.folder),
-            overwrite=True,
-            keep=settings.out is not None,
-            name=entry.name,
-            time_limit=None if limit is None else max(0.0, limit - (time.perf_counter() - began)),
-            show=show,
-            interrupted=interrupted,
-        )
-        return train(source, options, began)[0]
-    except FitkitError as error:
-        return failed_result(entry.path, error)
-    except (Exception, SystemExit) as error:  # a python model may call `exit`
-        failed = failed_result(entry.path, error)
-        return replace(failed, message=f"{failed.message} (a bug in fitkit; please report it with {write_bug(error)})")
+    limit = settings.time_limit
+    options = TrainOptions(
+        allow_python=settings.allow_python,
+        out=None if settings.out is None else str(Path(settings.out) / entry.folder),
+        overwrite=True,
+        keep=settings.out is not None,
+        name=entry.name,
+        time_limit=None if limit is None else max(0.0, limit - (time.perf_counter() - began)),
+        show=show,
+        interrupted=interrupted,
+    )
+    return train(source, options, began)[0]

@@ -64,6 +64,16 @@ class BatchOutcome:
         return list(self.document["errors"])
 
     @property
+    def expectations(self) -> list[dict[str, Any]]:
+        """What the config expects of the fit: what, expected, found, passed."""
+        return list(self.document["expectations"])
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The document as a line of `--json` and `--results` has it."""
+        return {**self.document, "compilations": self.compilations, "resumed": self.resumed}
+
+    @property
     def compilations(self) -> int:
         """How many programs were compiled for it."""
         return 0 if self.resumed else int(self.document["compilations"] or 0)

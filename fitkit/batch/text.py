@@ -76,3 +76,14 @@ def totals(summary: BatchSummary) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def parameter_lines(outcome: BatchOutcome) -> list[str]:
+    """Return a line for each parameter of a fit."""
+    lines = []
+    for name, one in outcome.document["parameters"].items():
+        value = "an array" if one["value"] is None else f"{one['value']:.10g}"
+        error = "" if one["error"] is None else f" +- {one['error']:.3g}"
+        notes = f"  ({', '.join(one['flags'])})" if one["flags"] else ""
+        lines.append(f"    {name} = {value}{error}{notes}")
+    return lines

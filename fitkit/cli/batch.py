@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fitkit.cli.options import all_settings, overrides
-from fitkit.cli.terminal import say, speaks_unicode
+from fitkit.cli.signals import Signals
 
 if TYPE_CHECKING:
-    from fitkit.batch import BatchOutcome, BatchSummary
+    from fitkit.batch import BatchEntry, BatchOutcome, BatchSummary
+    from fitkit.batch.fit import FitSettings
+    from fitkit.batch.ledger import Ledger
+    from fitkit.batch.workers import Show
 
 _STARTED = time.perf_counter()
 
@@ -22,57 +24,101 @@ _STARTED = time.perf_counter()
 @click.command("batch", short_help="Fit many configs, and gate on what became of them.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATHS...", type=click.Path())
 @overrides
-@click.option(
-    "--filter", "patterns", multiple=True, metavar="PATTERN", help="Only fits with this in their name or path."
-)
+@click.option("--filter", "patterns", multiple=True, metavar="TEXT", help="Only fits with this in their name or path.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Over N worker processes.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each fit.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first fit that fails.")
-@click.option("--out", metavar="DIR", type=click.Path(), default="runs/batch", help="Save the runs under this folder.")
+@click.option("--resume", is_flag=True, help="Skip fits that an earlier batch has made and that have not changed.")
+@click.option("--out", metavar="DIR", type=click.Path(), default="runs/batch", help="Save the runs here (runs/batch).")
 @click.option("--no-save", is_flag=True, help="Save nothing.")
+@click.option("--junit", metavar="FILE", type=click.Path(), help="Write a JUnit document.")
+@click.option("--results", metavar="FILE", type=click.Path(), help="Write a JSON line for each fit as it ends.")
+@click.option("--markdown", metavar="FILE", type=click.Path(), help="Write a page of Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per fit, each on a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print what failed, and the totals, only.")
+@click.option("--verbose", "-v", is_flag=True, help="Print the parameters of each fit too.")
 @click.option("--allow-python", is_flag=True, help="Let python models run their code.")
 @click.pass_context
 def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
-    """Fit every config of PATHS: files, folders (read recursively) and globs; a `matrix` is a fit per combination.
+    """Fit every config of PATHS, and fail loudly where one is not as it should be.
 
-    Exit codes: 0 every fit is as it should be; the code that `train` gives where all that failed did so for one reason,
-    10 where there are several; 130 and 143 interrupted.
+    PATHS are configs, folders (read recursively, without files that begin with _ and without saved runs) and globs. A
+    config with a `matrix` is a fit for each combination of its values. Fits run in one process, where those of one
+    structure share what is compiled, or over --jobs worker processes, where one that is killed or hangs loses only its
+    own fit. Runs are saved under --out, and replaced there by the next batch. * and ? in --filter stand for any
+    characters.
+
+    Exit codes: 0 every fit is as it should be; where all that failed did so for one reason, its code as `train` has it
+    (2 config, 3 data, 4 not converged or out of time, 5 diverged, 6 a check failed, 7 environment, or a worker killed
+    twice, 8 file system); 10 several reasons; 130 and 143 interrupted.
     """
     from fitkit.batch import BatchSummary, plan
+    from fitkit.batch.fit import FitSettings
+    from fitkit.batch.ledger import Ledger
+    from fitkit.cli.batch_display import display_for
+    from fitkit.cli.batch_reports import BatchReports
+    from fitkit.cli.batch_session import PATIENCE, BatchSession
 
+    if options["resume"] and options["no_save"]:
+        raise click.UsageError("`--resume` goes on from what is saved, and `--no-save` saves nothing")
     todo = plan(paths, all_settings(options["settings"], options["seed"], options["device"]), options["patterns"])
     summary = BatchSummary(planned=todo.entries, passed_over=todo.passed_over)
-    for outcome in _run(summary, options):
-        summary.outcomes.append(outcome)
-        _say(outcome, options)
-        if options["fail_fast"] and not outcome.passed:
-            break
-    summary.seconds = time.perf_counter() - _STARTED
-    code = summary.exit_code()
-    if not options["as_json"]:
-        from fitkit.batch.text import tail
-
-        say(tail(summary, code))
+    reports = BatchReports(results=options["results"], junit=options["junit"], markdown=options["markdown"])
+    ledger = None if options["no_save"] else Ledger.claim(options["out"])
+    asked = Signals("the reports of this batch were not written")
+    display = display_for(summary, quiet=options["quiet"])
+    asked.farewells.append(display.close)
+    session = BatchSession(summary, display, reports, ledger, _style(options), _STARTED)
+    settings = FitSettings(
+        allow_python=options["allow_python"],
+        out=None if ledger is None else options["out"],
+        time_limit=options["timeout"],
+    )
+    try:
+        with asked.listening(), asked.overseen(PATIENCE, session.overdue):
+            finished = _finished(summary, ledger, resume=options["resume"])
+            with closing(
+                _outcomes(summary, finished, settings, options["jobs"], lambda: asked.number, session.show)
+            ) as outcomes:
+                session.run(outcomes, fail_fast=options["fail_fast"])
+            code = session.finish(asked.number)
+    finally:
+        display.close()
     ctx.exit(code)
 
 
-def _run(summary: BatchSummary, options: dict[str, Any]) -> Iterator[BatchOutcome]:
-    from fitkit.batch.fit import FitSettings
-    from fitkit.batch.in_process import run_in_process
-
-    settings = FitSettings(
-        allow_python=options["allow_python"],
-        out=None if options["no_save"] else options["out"],
-        time_limit=options["timeout"],
+def _style(options: dict[str, Any]) -> str:
+    return next(
+        (style for style in ("json", "quiet", "verbose") if options["as_json" if style == "json" else style]), "table"
     )
-    return run_in_process(summary.planned, settings, lambda: 0, lambda *_: None)
 
 
-def _say(outcome: BatchOutcome, options: dict[str, Any]) -> None:
-    if options["as_json"]:
-        say(json.dumps(outcome.document, allow_nan=False, ensure_ascii=not speaks_unicode(sys.stdout)))
-    elif not options["quiet"]:
-        from fitkit.batch.text import line, name_width
+def _finished(summary: BatchSummary, ledger: Ledger | None, *, resume: bool) -> list[BatchOutcome]:
+    """Return what need not be done again, and get the ledger ready for the rest."""
+    if ledger is None:
+        return []
+    finished = ledger.finished(summary.planned) if resume else []
+    ledger.begin(summary.planned, finished)
+    return finished
 
-        say(line(outcome, name_width([outcome.entry])))
+
+def _outcomes(
+    summary: BatchSummary,
+    finished: list[BatchOutcome],
+    settings: FitSettings,
+    jobs: int | None,
+    stop: Callable[[], int],
+    show: Show,
+) -> Generator[BatchOutcome]:
+    """Yield what is finished, then the other fits as they end."""
+    yield from finished
+    known = {outcome.name for outcome in finished}
+    entries: list[BatchEntry] = [entry for entry in summary.planned if entry.name not in known]
+    if jobs is None:
+        from fitkit.batch.in_process import run_in_process
+
+        yield from run_in_process(entries, settings, stop, show)
+    else:
+        from fitkit.batch.workers import run_in_workers
+
+        yield from run_in_workers(entries, settings, jobs, stop, show)

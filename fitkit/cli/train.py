@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fitkit.cli.options import all_settings, overrides
+from fitkit.cli.signals import Signals
 from fitkit.cli.terminal import is_terminal, say, speaks_unicode, tell, text_style
-from fitkit.errors import ExitCode
 
 if TYPE_CHECKING:
     from fitkit.result import Result
@@ -41,7 +36,7 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
     5 diverged; 6 what the config expects does not hold; 7 device, memory or package missing; 8 file system; 130 and 143
     interrupted, what was reached saved.
     """
-    asked = _Signals()
+    asked = Signals("nothing of this run was saved")
     try:
         with asked.listening():
             result, saved = _train(config, options, asked)
@@ -60,41 +55,7 @@ def command(ctx: click.Context, /, config: str, **options: Any) -> None:
     ctx.exit(result.exit_code)
 
 
-class _Signals:
-    """Hears Ctrl-C and SIGTERM: the first asks the search to stop and save, a second stops at once."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.farewells: list[Callable[[], object]] = []
-        """What to tidy before the process stops at once."""
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen while the block runs."""
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.number:
-            self._stop(number)
-        self.number = number
-
-    def _stop(self, number: int) -> NoReturn:
-        """Leave from wherever the program is: an exception would be lost in a compiled module's import or a callback."""
-        for farewell in self.farewells:
-            with suppress(Exception):
-                farewell()
-        with suppress(OSError):  # not by print, which cannot be entered twice
-            os.write(2, b"interrupted at once: nothing of this run was saved\n")
-        os._exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)
-
-
-def _train(config: str, options: dict[str, Any], asked: _Signals) -> tuple[Result, Any]:
+def _train(config: str, options: dict[str, Any], asked: Signals) -> tuple[Result, Any]:
     from fitkit.config import load
 
     source = load(config, all_settings(options["settings"], options["seed"], options["device"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fitkit.run.folder import told
@@ -16,5 +17,8 @@ def write_report(path: str, text: str) -> None:
     file = Path(path)
     with told(file):
         partial = file.with_name(f".{file.name}.partial")
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         partial.replace(file)

@@ -1,0 +1,81 @@
+"""What GitHub Actions shows of a batch: annotations at the configs' lines, and the summary of the step.
+
+The form is GitHub's "workflow commands for GitHub Actions": `::error file=...,line=...,col=...,title=...::message`, with `%`,
+line breaks and, in properties, `:` and `,` escaped. A step shows ten annotations of each kind and drops the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from fitkit.batch.outcome import BatchOutcome
+from fitkit.batch.summary import BatchSummary
+
+MOST_ANNOTATIONS: Final = 10
+"""Of one kind that a step shows."""
+MOST_SUMMARY_BYTES: Final = 1024 * 1024
+"""Of a step's summary; GitHub refuses a longer one whole."""
+
+
+def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> list[str]:
+    """Return an annotation for each failed fit and for each warning, at most ten of a kind; the tenth counts the rest."""
+    root = environment.get("GITHUB_WORKSPACE")
+    errors = [line for outcome in summary.failed for line in _errors(outcome, root)]
+    warnings = [
+        _command("warning", warning, outcome.path, None, None, outcome.name, root)
+        for outcome in summary.ordered
+        for warning in outcome.document["warnings"]
+    ]
+    return [*_limited("error", errors), *_limited("warning", warnings)]
+
+
+def _errors(outcome: BatchOutcome, root: str | None) -> Iterator[str]:
+    unmet = [one for one in outcome.expectations if not one["passed"]]
+    for one in unmet:
+        message = f"{one['what']}: expected {one['expected']}, found {one['found']}"
+        yield _command("error", message, outcome.path, one.get("line"), None, outcome.name, root)
+    for error in outcome.errors:
+        message = error["message"] if error["help"] is None else f"{error['message']}\nhelp: {error['help']}"
+        file = error["file"] if error["line"] is not None else None  # a table's row, else the config itself
+        yield _command("error", message, file or outcome.path, error["line"], error["column"], outcome.name, root)
+    if not outcome.errors and not unmet:
+        yield _command("error", outcome.message, outcome.path, None, None, outcome.name, root)
+
+
+def _command(
+    kind: str, message: str, file: str, line: int | None, column: int | None, title: str, root: str | None
+) -> str:
+    properties = {"file": _from_root(file, root), "line": line or 1, "col": column, "title": title}
+    told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in properties.items() if value is not None)
+    return f"::{kind} {told}::{_escaped(message)}"
+
+
+def _from_root(file: str, root: str | None) -> str:
+    """Return a path as the repository has it, which is what GitHub looks for."""
+    whole = os.path.realpath(file)
+    return os.path.relpath(whole, os.path.realpath(root)) if root and Path(whole).is_relative_to(
+        os.path.realpath(root)
+    ) else file  # fmt: skip
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _limited(kind: str, lines: list[str]) -> list[str]:
+    if len(lines) <= MOST_ANNOTATIONS:
+        return lines
+    shown = lines[: MOST_ANNOTATIONS - 1]
+    return [*shown, f"::{kind}::and {len(lines) - len(shown)} more; the summary of the step has all"]
+
+
+def step_summary(page: str) -> str:
+    """Return a page that fits into the summary of a step."""
+    if len(page.encode()) <= MOST_SUMMARY_BYTES // 2:
+        return page
+    return page.encode()[: MOST_SUMMARY_BYTES // 2].decode(errors="ignore") + "\n\n(cut here)\n"
