@@ -11,6 +11,8 @@ from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
 
 _WIDEST_NAME = 40
+_MOST_MISTAKES = 3
+"""Of one config on its line."""
 
 
 def name_width(entries: Sequence[BatchEntry]) -> int:
@@ -37,9 +39,10 @@ def why(outcome: BatchOutcome) -> str:
     """Return on one line why a fit is not as it should be."""
     if not outcome.errors:
         return f"{outcome.reason.replace('_', ' ')}: {outcome.message}"
-    first, more = outcome.errors[0], len(outcome.errors) - 1
+    told = [f"{place(error)}{error['message']}" for error in outcome.errors[:_MOST_MISTAKES]]
+    more = len(outcome.errors) - len(told)
     rest = f" (and {more} more)" if more else ""
-    return f"{outcome.reason.replace('_', ' ')}: {place(first)}{first['message']}{rest}"
+    return f"{outcome.reason.replace('_', ' ')}: {'; '.join(told)}{rest}"
 
 
 def place(error: dict[str, Any]) -> str:
@@ -56,7 +59,10 @@ def tail(summary: BatchSummary, exit_code: int) -> str:
         width = name_width([outcome.entry for outcome in failed])
         lines += ["", "failed:"]
         lines += [f"  {outcome.name:<{width}}  exit {outcome.exit_code}  {why(outcome)}" for outcome in failed]
-    lines += ["", f"{totals(summary)}; exit {exit_code}"]
+    programs = sum(outcome.compilations for outcome in summary.outcomes)
+    lines += ["", totals(summary), f"{_counted(programs, 'program')} compiled; exit {exit_code}"]
+    if summary.signal:
+        lines.append("stopped by a signal; the same command with --resume goes on from here")
     if summary.passed_over:
         lines.append(f"passed over, for check-grad alone: {_counted(len(summary.passed_over), 'config')}")
     return "\n".join(lines)
@@ -70,8 +76,7 @@ def totals(summary: BatchSummary) -> str:
     )
     parts = [f"{count} {status}" for status, count in counts.most_common()]
     parts += [f"{len(summary.not_run)} not run"] if summary.not_run else []
-    programs = sum(outcome.compilations for outcome in summary.outcomes)
-    return f"{fits} in {summary.seconds:.1f} s: {', '.join(parts)}; {_counted(programs, 'program')} compiled"
+    return f"{fits} in {summary.seconds:.1f} s: {', '.join(parts)}"
 
 
 def _counted(count: int, what: str) -> str:

@@ -36,7 +36,7 @@ def _expand(path: str) -> list[str]:
 
 
 def _is_config(file: Path) -> bool:
-    in_run = any((parent / "result.json").exists() for parent in (file.parent,))
+    in_run = (file.parent / "result.json").exists() or (file.parent.parent / "batch.jsonl").exists()
     return file.suffix in SUFFIXES and not file.name.startswith("_") and file.is_file() and not in_run
 
 
