@@ -16,9 +16,10 @@ from fitkit.backend import COMPILATIONS, jax
 from fitkit.errors import ConfigError, DataError
 from fitkit.minimize import Watch, by_epochs, minimize
 from fitkit.models import LinearModel
-from fitkit.optimizers import Stopping
+from fitkit.optimizers import Stopping, pieces
 from fitkit.optimizers.adam import Adam
 from fitkit.optimizers.shuffle import draw_order, order_of_pass, rows_of_batch
+from fitkit.parameters import Layout
 from fitkit.run.assemble import assemble
 
 RANDOM = np.random.default_rng(5)
@@ -231,3 +232,43 @@ def test_rows_for_validation_may_lack_a_class_but_have_no_new_one(tmp_path: Path
     assert found.result.loss.validation == pytest.approx(math.log(3))
     with pytest.raises(DataError, match="have a class that those of the fit lack"):
         fit(config | {"data": config["data"] | {"validation": str(tmp_path / "other.csv")}})
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"kind": "adam", "batch_size": 16},
+        {"kind": "adamw"},
+        {"kind": "adagrad", "batch_size": 60},
+        {"kind": "rmsprop", "momentum": 0.5},
+        {"kind": "sgd", "batch_size": 20},
+    ],
+    ids=lambda optimizer: optimizer["kind"],
+)
+def test_theta_in_pieces_moves_as_in_one(optimizer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three arrays of three numbers; classes of other names, or the programs of the first fit would be run again."""
+
+    def trained(classes: str) -> Fit:
+        values = {"x": column(X), "z": column(X**2), "kind": [*classes * 15]}
+        return fit({
+            "data": {"values": values},
+            "model": {"kind": "linear", "inputs": ["x", "z"], "target": "kind"},
+            "loss": "cross_entropy",
+            "regularization": {"l1": 0.02},
+            "optimizer": {**optimizer, "learning_rate": 0.05, "epochs": 8, "clip": 0.2},
+        })  # fmt: skip
+
+    whole = trained("abcd")
+    monkeypatch.setattr(pieces, "LARGE", 3)
+    np.testing.assert_allclose(trained("efgh").values, whole.values, rtol=1e-12)
+
+
+def test_a_place_in_pieces_is_read_as_in_one() -> None:
+    layout = Layout(names=("a", "b", "c", "d"), free=("a", "b", "c", "d"), shapes=(("b", (2, 512)), ("d", (2000,))))
+    numbers = np.arange(layout.size)
+    found = pieces.cut(numbers, layout)
+    assert [len(part) for part in found.parts] == [1, 1024, 1, 2000]
+    for place in (slice(0, 1), slice(1, 1025), slice(3, 7), slice(0, 1026), slice(1000, 1500), slice(5, 5)):
+        np.testing.assert_array_equal(found[place], numbers[place])
+    assert found[1025] == 1025
+    np.testing.assert_array_equal(pieces.joined(found), numbers)

@@ -13,6 +13,7 @@ from fitkit.minimize.on_host import walk_on_host
 from fitkit.minimize.search import HistoryRow, Search, Watch
 from fitkit.optimizers.base import Optimizer, Solver
 from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.pieces import register_pieces
 from fitkit.optimizers.schedules import SCHEDULES
 from fitkit.optimizers.stopping import Stopping, StopRule
 from fitkit.problem import Problem, RowData, register_component, register_pytrees
@@ -71,6 +72,7 @@ def minimize(
         ShapeMismatchError: the model does not return one number per row.
     """
     register_pytrees()
+    register_pieces()
     for cls in (type(optimizer), *SCHEDULES):
         register_component(cls)
     rule = stop_rule(optimizer, stopping, single=problem.single)

@@ -11,6 +11,7 @@ from fitkit.backend import jax, jnp, kernel, lax
 from fitkit.hashing import salted
 from fitkit.optimizers.first_order import FirstOrder, Parts
 from fitkit.optimizers.packed_rows import PackedRows, take
+from fitkit.optimizers.pieces import cut, joined
 from fitkit.optimizers.shuffle import Order, order_of_pass, rows_of_batch
 from fitkit.optimizers.stopping import Measures, Reason, StopRule, judge
 from fitkit.problem import Problem, RowData, weighted_mean
@@ -41,7 +42,7 @@ class Progressed(NamedTuple):
     gradient: Theta | None
     """Of the smooth objective over all rows; None with batches."""
     memory: Any
-    """The update rule's own."""
+    """The update rule's own, in the pieces that theta is cut into."""
     step: Any
     """Whole passes made."""
     batch: Any
@@ -88,7 +89,7 @@ def begin(training: Training, theta: Theta, *, structure: Structure) -> Progress
     return Progressed(
         theta=theta,
         gradient=gradient if structure.batch_size is None else None,
-        memory=training.optimizer.memory(theta),
+        memory=training.optimizer.memory(cut(theta, problem.layout)),
         step=zero,
         batch=zero,
         code=judge(training.rule, zero, zero, measures, jnp),
@@ -173,7 +174,9 @@ def _full_update(training: Training, p: Progressed, parts: Parts) -> Progressed:
         raise AssertionError("an update from all rows has their gradient")
     problem, optimizer = training.problem, training.optimizer
     share = optimizer.share(p.step, 1, training.rule.epochs)
-    theta, memory = optimizer.move(problem, parts, p.theta, p.gradient, p.memory, share)
+    point, slope = cut(p.theta, problem.layout), cut(p.gradient, problem.layout)
+    point, memory = optimizer.move(problem, parts, point, slope, p.memory, share)
+    theta = joined(point)
     value, gradient = _value_and_gradient(training, theta, p.step + 1)
     one = jnp.ones((), theta.dtype)
     return p._replace(theta=theta, memory=memory, gradient=gradient, sums=(value, one))
@@ -203,8 +206,9 @@ def _batch_updates(training: Training, p: Progressed, end: Any, batches: int, si
         theta, memory = optimizer.move(problem, parts, theta, gradient, memory, share)
         return theta, memory, (sums[0] + total * value, sums[1] + total)
 
-    theta, memory, sums = lax.fori_loop(p.batch, end, update, (p.theta, p.memory, p.sums))
-    return p._replace(theta=theta, memory=memory, sums=sums, batch=jnp.asarray(end, p.batch.dtype))
+    start = (cut(p.theta, problem.layout), p.memory, p.sums)
+    theta, memory, sums = lax.fori_loop(p.batch, end, update, start)
+    return p._replace(theta=joined(theta), memory=memory, sums=sums, batch=jnp.asarray(end, p.batch.dtype))
 
 
 def _end_of_pass(training: Training, p: Progressed) -> Progressed:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from fitkit.backend import jnp, optax
+from fitkit.backend import jax, jnp, optax
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Positive, Theta
+from fitkit.types import Positive
 
 
 @final
@@ -31,13 +31,13 @@ class Adagrad(FirstOrder):
         Not optax's, which begins the sum at 0.1 and has epsilon under the root.
         """
 
-        def update(gradient: Theta, total: Theta, theta: Theta | None = None) -> tuple[Theta, Theta]:
+        def update(gradient: Any, total: Any, theta: Any = None) -> tuple[Any, Any]:
             del theta
-            total = total + gradient**2
-            return gradient * self.scale(total), total
+            total = jax.tree.map(lambda sum_of_squares, part: sum_of_squares + part**2, total, gradient)
+            return jax.tree.map(lambda part, scale: part * scale, gradient, self.scale(total)), total
 
-        return optax.GradientTransformation(jnp.zeros_like, update)
+        return optax.GradientTransformation(lambda theta: jax.tree.map(jnp.zeros_like, theta), update)
 
-    def scale(self, memory: Theta) -> Theta:
-        """Return 1 / (sqrt(sum g²) + epsilon), shape (free,)."""
-        return 1 / (jnp.sqrt(memory) + self.epsilon)
+    def scale(self, memory: Any) -> Any:
+        """Return 1 / (sqrt(sum g²) + epsilon)."""
+        return jax.tree.map(lambda sum_of_squares: 1 / (jnp.sqrt(sum_of_squares) + self.epsilon), memory)

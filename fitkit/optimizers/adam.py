@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from fitkit.backend import jnp, optax
+from fitkit.backend import jax, jnp, optax
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Theta
+from fitkit.types import Fraction, Positive
 
 
 @final
@@ -32,12 +32,15 @@ class Adam(FirstOrder):
         """Return m / (sqrt(v) + epsilon) with the moments corrected for their start at zero."""
         return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
 
-    def scale(self, memory: Any) -> Theta:
-        """Return 1 / (sqrt(v) + epsilon), shape (free,)."""
+    def scale(self, memory: Any) -> Any:
+        """Return 1 / (sqrt(v) + epsilon)."""
         return scale_by_moment(memory.nu, self.beta2, memory.count, self.epsilon)
 
 
-def scale_by_moment(square: Theta, memory: Any, count: Any, epsilon: Any) -> Theta:
-    """Return 1 / (sqrt(v / (1 - memory^count)) + epsilon) for a running mean v of squares, shape (free,)."""
-    scale: Theta = 1 / (jnp.sqrt(square / (1 - memory ** count.astype(square.dtype))) + epsilon)
-    return scale
+def scale_by_moment(square: Any, memory: Any, count: Any, epsilon: Any) -> Any:
+    """Return 1 / (sqrt(v / (1 - memory^count)) + epsilon) for a running mean v of squares."""
+
+    def scale(v: Any) -> Any:
+        return 1 / (jnp.sqrt(v / (1 - memory ** count.astype(v.dtype))) + epsilon)
+
+    return jax.tree.map(scale, square)

@@ -8,7 +8,7 @@ from typing import Any, Literal, final
 from fitkit.backend import optax
 from fitkit.optimizers.adam import scale_by_moment
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, NonNegative, Positive, Theta
+from fitkit.types import Fraction, NonNegative, Positive
 
 
 @final
@@ -36,6 +36,6 @@ class AdamW(FirstOrder):
         adam = optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
         return optax.chain(adam, optax.add_decayed_weights(self.weight_decay))
 
-    def scale(self, memory: Any) -> Theta:
-        """Return 1 / (sqrt(v) + epsilon), shape (free,)."""
+    def scale(self, memory: Any) -> Any:
+        """Return 1 / (sqrt(v) + epsilon)."""
         return scale_by_moment(memory[0].nu, self.beta2, memory[0].count, self.epsilon)

@@ -6,8 +6,9 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from fitkit.backend import jnp
+from fitkit.backend import jax, jnp
 from fitkit.optimizers.base import Optimizer
+from fitkit.optimizers.pieces import Pieces, cut
 from fitkit.optimizers.schedules import ConstantSchedule, Schedule
 from fitkit.problem import Problem
 from fitkit.types import Positive, PositiveCount, Scalar, Theta
@@ -49,12 +50,15 @@ class FirstOrder(Optimizer):
     def direction(self) -> Any:
         """Return optax's transformation of a gradient, shape (free,), to the direction that is followed downhill."""
 
-    def scale(self, memory: Any) -> Theta | float:
-        """Return what the direction's gradients were multiplied by, shape (free,); `memory` is the transformation's."""
-        del memory
-        return 1.0
+    def scale(self, memory: Any) -> Any:
+        """Return what the direction's gradients were multiplied by, for each number of theta; None for one.
 
-    def memory(self, theta: Theta) -> Any:
+        Args:
+            memory: the transformation's.
+        """
+        del memory
+
+    def memory(self, theta: Theta | Pieces) -> Any:
         """Return what is remembered before the first update."""
         return self.direction().init(theta)
 
@@ -62,32 +66,46 @@ class FirstOrder(Optimizer):
         self,
         problem: Problem,
         parts: Parts,
-        theta: Theta,
-        gradient: Theta,
+        theta: Theta | Pieces,
+        gradient: Theta | Pieces,
         memory: Any,
         share: Scalar | float,
-    ) -> tuple[Theta, Any]:
+    ) -> tuple[Any, Any]:
         """Return theta after one update, and the new memory.
 
         Args:
             problem: has the penalties and bounds.
             parts: what there is of them.
-            theta: the point, shape (free,).
+            theta: the point, shape (free,), as `cut` gives it.
             gradient: of the smooth part of the objective there.
             memory: as the last update left it.
             share: of the learning rate.
         """
         rate = jnp.asarray(self.learning_rate * share, theta.dtype)
         if self.clip is not None:
-            norm = jnp.sqrt(jnp.sum(gradient**2))
-            gradient = gradient * jnp.minimum(1.0, self.clip / (norm + CLIP_EPSILON))
+            norm = jnp.sqrt(sum(jnp.sum(part**2) for part in jax.tree.leaves(gradient)))
+            shorter = jnp.minimum(1.0, self.clip / (norm + CLIP_EPSILON))
+            gradient = jax.tree.map(lambda part: part * shorter, gradient)
         direction, memory = self.direction().update(gradient, memory, theta)
-        theta = theta - rate * direction
+        theta = jax.tree.map(lambda part, move: part - rate * move, theta, direction)
         if parts.proximal:
-            penalized = jnp.asarray(problem.penalized_coordinates)
-            threshold = jnp.where(penalized, rate * self.scale(memory) * problem.regularization.l1, 0.0)
-            theta = jnp.sign(theta) * jnp.maximum(jnp.abs(theta) - threshold, 0.0)
-        return (jnp.clip(theta, problem.lower, problem.upper) if parts.bounded else theta), memory
+            theta = self._shrunk(problem, theta, rate, memory)
+        if parts.bounded:
+            theta = jax.tree.map(
+                jnp.clip, theta, cut(problem.lower, problem.layout), cut(problem.upper, problem.layout)
+            )
+        return theta, memory
+
+    def _shrunk(self, problem: Problem, theta: Any, rate: Any, memory: Any) -> Any:
+        """Return theta after the proximal step of the l1 penalty: weights nearer to zero, but not beyond."""
+
+        def shrink(part: Any, penalized: Any, scale: Any) -> Any:
+            threshold = jnp.where(penalized, rate * scale * problem.regularization.l1, 0.0)
+            return jnp.sign(part) * jnp.maximum(jnp.abs(part) - threshold, 0.0)
+
+        scale = self.scale(memory)
+        scale = jax.tree.map(jnp.ones_like, theta) if scale is None else scale
+        return jax.tree.map(shrink, theta, cut(jnp.asarray(problem.penalized_coordinates), problem.layout), scale)
 
     def share(self, update: Any, per_epoch: int, epochs: Any) -> Scalar | float:
         """Return the share of the learning rate at an update, of `per_epoch` in each of `epochs`."""

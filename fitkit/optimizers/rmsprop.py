@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from fitkit.backend import jnp, optax
+from fitkit.backend import jax, jnp, optax
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.types import Fraction, Positive, Theta
+from fitkit.types import Fraction, Positive
 
 
 @final
@@ -33,6 +33,6 @@ class RMSprop(FirstOrder):
         root = optax.scale_by_rms(self.decay, self.epsilon, eps_in_sqrt=False)
         return optax.chain(root, optax.trace(self.momentum))
 
-    def scale(self, memory: Any) -> Theta:
-        """Return 1 / (sqrt(mean g²) + epsilon), shape (free,)."""
-        return 1 / (jnp.sqrt(memory[0].nu) + self.epsilon)
+    def scale(self, memory: Any) -> Any:
+        """Return 1 / (sqrt(mean g²) + epsilon)."""
+        return jax.tree.map(lambda square: 1 / (jnp.sqrt(square) + self.epsilon), memory[0].nu)
