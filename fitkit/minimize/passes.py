@@ -78,17 +78,21 @@ def begin(training: Training, theta: Theta, *, structure: Structure) -> Progress
     """Return the progress at theta, shape (free,), with a row for the start."""
     problem = training.problem
     theta = jnp.clip(theta, problem.lower, problem.upper)
-    value, gradient = _value_and_gradient(training, theta, 0)
+    if structure.batch_size is None:
+        value, gradient = _value_and_gradient(training, theta, 0)
+        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+    else:
+        value, gradient = problem.objective(theta), None
+        finite = jnp.isfinite(value)
     held_out = validation_loss(training, theta)
     # Typed as a block returns it: what looks like a number of Python's would have `advance` compiled twice.
     zero, nan = jnp.zeros((), int), jnp.asarray(jnp.nan, theta.dtype)
     no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
-    finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
     measures = Measures(value, nan, nan, nan, no, no, no, finite)
     rows = jnp.zeros((BLOCK_ROWS, 3), theta.dtype).at[0].set(jnp.stack([value, nan, held_out]))
     return Progressed(
         theta=theta,
-        gradient=gradient if structure.batch_size is None else None,
+        gradient=gradient,
         memory=training.optimizer.memory(cut(theta, problem.layout)),
         step=zero,
         batch=zero,
