@@ -225,6 +225,19 @@ class Distribution:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class OneGroup:
+    """What one of few groups came to."""
+
+    name: str
+    status: Status
+    reason: str
+    values: dict[str, float | None]
+    """Of each parameter that differs between groups."""
+    errors: dict[str, float | None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class GroupsSummary:
     """What became of many fits."""
 
@@ -240,6 +253,8 @@ class GroupsSummary:
     """Why some did not converge, the most frequent reason first."""
     distributions: dict[str, Distribution]
     """Of each parameter that differs between groups."""
+    each: tuple[OneGroup, ...]
+    """All groups, where they are few."""
     alone: int
     """How many were fitted one by one, because a batch could not vouch for them."""
     sizes: tuple[int, int]

@@ -62,12 +62,16 @@ CONFIGS: dict[str, Config] = {
         "demand ~ A * (1 - exp(-exp(lrc) * Time))", start={"A": 20, "lrc": "log(0.35)"}
     ),
     "dnase1_logistic3": nonlinear(
-        "density ~ Asym / (1 + exp((xmid - log(conc)) / scal))", start={"Asym": 3, "xmid": 0, "scal": 1}
+        "density ~ Asym / (1 + exp((xmid - log(conc)) / scal))",
+        where="Run == 1",
+        start={"Asym": 3, "xmid": 0, "scal": 1}
     ),
     "indometh1_biexponential": nonlinear(BIEXPONENTIAL, where="Subject == 1", start=HALVES),
-    "theoph1_first_order": nonlinear(FIRST_ORDER, start={"lKe": -2.5, "lKa": 0.5, "lCl": -3}),
+    "theoph1_first_order": nonlinear(FIRST_ORDER, where="Subject == 1", start={"lKe": -2.5, "lKa": 0.5, "lCl": -3}),
     "chick1_logistic4": nonlinear(
-        "weight ~ A + (B - A) / (1 + exp((xmid - Time) / scal))", start={"A": 27, "B": 300, "xmid": 18, "scal": 6}
+        "weight ~ A + (B - A) / (1 + exp((xmid - Time) / scal))",
+        where="Chick == 1",
+        start={"A": 27, "B": 300, "xmid": 18, "scal": 6}
     ),
     "stormer_viscosity": nonlinear("Time ~ b1 * Viscosity / (Wt - b2)", start={"b1": 29, "b2": 2}),
     "dobson_d93_poisson": dummies(

@@ -187,10 +187,10 @@ class SeriesColumn:
     @cached_property
     def missing(self) -> NDArray[np.bool_]:
         """Where an entry is missing."""
-        words = self._series.str.strip_chars(" \t").str.to_lowercase()
-        found: NDArray[np.bool_] = (
-            words.is_null() | words.is_in(["", "na", "nan", "null"]).fill_null(value=True)
-        ).to_numpy()
+        distinct = self._series.unique()
+        spelled = [entry for entry in distinct if entry is not None and is_missing(entry)]
+        gaps = self._series.is_null()
+        found: NDArray[np.bool_] = (gaps | self._series.is_in(spelled) if spelled else gaps).to_numpy()
         return found
 
     def texts(self) -> list[str]:

@@ -61,33 +61,23 @@ def group_rows(contents: Contents, names: Sequence[str], chosen: Index | None) -
     Args:
         contents: all rows of the table.
         names: the columns that tell groups apart.
-        chosen: the rows that are used, ascending; None for all of them.
+        chosen: the rows that are used, ascending, each with all entries of its key; None for all of them.
     """
     import numpy as np
 
-    firsts, group_of_run = _runs(contents, names)
-    count = int(group_of_run.max(initial=-1)) + 1
-    lengths = np.diff(np.append(firsts, contents.length))
-    group = np.repeat(group_of_run, lengths)
-    sound = group >= 0  # a row that lacks an entry of its key is in no group
+    firsts, group_of_run, begins = _runs(contents, names)
+    group = np.repeat(group_of_run, np.diff(np.append(firsts, contents.length)))
     used = group if chosen is None else group[chosen]
-    if chosen is None and not sound.all():
-        raise AssertionError("rows in use have all entries of their key")
-    sizes = np.bincount(used, minlength=count)
-    order = None
-    if (used[1:] < used[:-1]).any():
-        order = np.argsort(used, kind="stable")
-    known = group_of_run >= 0
-    _, first_runs = np.unique(group_of_run[known], return_index=True)
-    begin = firsts[known][first_runs]
-    keys = {name: tuple(contents.columns[name].take(begin).texts()) for name in names}
+    order = np.argsort(used, kind="stable") if (used[1:] < used[:-1]).any() else None
+    sizes = np.bincount(used, minlength=len(begins))
+    keys = {name: tuple(contents.columns[name].take(begins).texts()) for name in names}
     return Grouping(keys=keys, order=order, begins=np.concatenate([[0], np.cumsum(sizes)]))
 
 
-def _runs(contents: Contents, names: Sequence[str]) -> tuple[Index, Index]:
-    """Return where runs of equal keys begin, and the number of each run's group, -1 where the key lacks an entry.
+def _runs(contents: Contents, names: Sequence[str]) -> tuple[Index, Index, Index]:
+    """Return where runs of equal keys begin, the number of each run's group, and where the groups begin.
 
-    Groups are numbered from 0 by their first rows.
+    Groups are numbered from 0 by their first rows; a run whose key lacks an entry belongs to -1.
     """
     import numpy as np
     import polars as pl
@@ -102,12 +92,12 @@ def _runs(contents: Contents, names: Sequence[str]) -> tuple[Index, Index]:
         changes[1:] |= (label[1:] != label[:-1]).fill_null(value=True).to_numpy() | (lacks[1:] != lacks[:-1])
     firsts = np.flatnonzero(changes)
     there = ~missing[firsts]
-    runs = pl.DataFrame({str(index): label.gather(firsts[there]) for index, label in enumerate(labels)})
-    own = list(runs.columns)
-    runs = runs.with_columns(run=pl.int_range(pl.len()))
-    first = runs.select(pl.col("run").min().over(own))["run"].to_numpy()
-    begins_here = first == np.arange(len(first))
-    number = np.cumsum(begins_here) - 1
+    whole = len(firsts) == contents.length and bool(there.all())
+    known = firsts[there]
+    runs = pl.DataFrame({str(place): label if whole else label.gather(known) for place, label in enumerate(labels)})
+    keys = list(runs.columns)
+    first = runs.with_columns(run=pl.int_range(pl.len())).select(pl.col("run").min().over(keys))["run"].to_numpy()
+    opens = first == np.arange(len(first))
     groups = np.full(len(firsts), -1)
-    groups[there] = number[first]
-    return firsts, groups
+    groups[there] = (np.cumsum(opens) - 1)[first]
+    return firsts, groups, known[opens]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fitkit.result import Distribution, GroupsLeft, Result
+from fitkit.result import Distribution, GroupsLeft, GroupsSummary, OneGroup, Result, Status
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,6 +40,44 @@ def _left(left: GroupsLeft) -> str:
     which = "1 group" if left.count == 1 else f"{left.count:,} groups"
     of = "" if left.count == 1 else f" (of {left.first[0]})"
     return f"{which}: {names}. {left.message}{of}"
+
+
+def groups_table(groups: GroupsSummary, page: int, *, unicode: bool) -> Table | None:
+    """Return a table of the groups where they are few and fit on a page of so many columns, else of distributions."""
+    if groups.each:
+        for with_errors in (True, False):
+            columns = _columns_of_each(groups, with_errors=with_errors)
+            if sum(max(map(len, (name, *cells))) + GAP for name, cells in columns.items()) - GAP <= page:
+                return _table_of(columns)
+    if not groups.distributions:
+        return None
+    return distribution_table(groups.distributions, page, unicode=unicode)
+
+
+def _columns_of_each(groups: GroupsSummary, *, with_errors: bool) -> dict[str, list[str]]:
+    columns = {", ".join(groups.by): [one.name for one in groups.each]}
+    for name in groups.each[0].values:
+        columns[name] = [_value(one, name, with_errors=with_errors) for one in groups.each]
+    notes = ["" if one.status is Status.CONVERGED else one.reason for one in groups.each]
+    return columns | ({"notes": notes} if any(notes) else {})
+
+
+def _value(one: OneGroup, name: str, *, with_errors: bool) -> str:
+    value, error = one.values[name], one.errors[name]
+    if value is None:
+        return ""
+    return f"{value:#.5g} +- {error:.2g}" if with_errors and error is not None else f"{value:#.5g}"
+
+
+def _table_of(columns: dict[str, list[str]]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def distribution_table(distributions: dict[str, Distribution], page: int, *, unicode: bool) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 from fitkit.reports.constraints import constraint_table
 from fitkit.reports.correlation import correlation_lines
 from fitkit.reports.expectations import expectation_table, missed_sentence
-from fitkit.reports.groups import distribution_table, group_facts
+from fitkit.reports.groups import group_facts, groups_table
 from fitkit.reports.metrics import metric_facts
 from fitkit.reports.minima import minima_sentence, minima_table
 from fitkit.reports.parameter_table import parameter_table
@@ -65,9 +65,10 @@ def _print(console: Console, result: Result, style: TextStyle) -> None:
     if result.parameters:
         console.print()
         console.print(parameter_table(result, style.width))
-    if result.groups is not None and result.groups.distributions:
+    groups = None if result.groups is None else groups_table(result.groups, style.width, unicode=style.unicode)
+    if groups is not None:
         console.print()
-        console.print(distribution_table(result.groups.distributions, style.width, unicode=style.unicode))
+        console.print(groups)
     if result.constraints:
         console.print()
         console.print(constraint_table(result.constraints, style.width))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.grouped import GroupedFit, status_of
 from fitkit.optimizers.stopping import Reason
-from fitkit.result import Distribution, GroupsLeft, GroupsSummary, Status
+from fitkit.result import Distribution, GroupsLeft, GroupsSummary, OneGroup, Status
 from fitkit.run.grouped_assembly import AssembledGroups
-from fitkit.run.numbers import counted
+from fitkit.run.numbers import counted, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ PARTS = 24
 """Of a histogram."""
 REACH = 4.0
 """Interquartile ranges beyond the quartiles that a histogram shows."""
+FEW = 20
+"""Groups up to which each of them is shown."""
 NAMED = 5
 """Groups that are named of those with one reason."""
 
@@ -86,6 +88,7 @@ def groups_summary(assembled: AssembledGroups, fit: GroupedFit, file: str | None
         file=file,
         left=_left(assembled, fit),
         distributions=distributions(assembled, fit),
+        each=_each(assembled, fit) if len(fit) <= FEW else (),
         alone=fit.alone,
         sizes=(int(sizes.min()), int(sizes.max())),
     )
@@ -107,6 +110,20 @@ def _left(assembled: AssembledGroups, fit: GroupedFit) -> tuple[GroupsLeft, ...]
             message=fit.message(groups[0]),
         )
         for word, groups in sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
+    )
+
+
+def _each(assembled: AssembledGroups, fit: GroupedFit) -> tuple[OneGroup, ...]:
+    own, words = local_columns(assembled, fit), reason_words(assembled, fit)
+    return tuple(
+        OneGroup(
+            name=assembled.grouping.name(group),
+            status=fit.status(group),
+            reason=words[group],
+            values={name: number(float(fit.values[group, place])) for name, place in own.items()},
+            errors={name: number(float(fit.errors[group, place])) for name, place in own.items()},
+        )
+        for group in range(len(fit))
     )
 
 
