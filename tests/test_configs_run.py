@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     ("part", "least"),
     [
         ("configs/*.yaml", 15),
-        ("configs/groups", 6),
+        ("configs/groups", 5),
         ("configs/nist/[A-K]*", 11),
         ("configs/nist/[L-Z]*", 11),
         ("configs/nist_linear", 11),

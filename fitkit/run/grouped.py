@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import Config, ConfigSource, plain_values
-from fitkit.errors import DataError, Diagnostic, ExitCode
+from fitkit.errors import ConfigError, DataError, Diagnostic, ExitCode
 from fitkit.grouped import GroupedFit, GroupProgress, fit_groups
 from fitkit.grouped.one import problem_of
 from fitkit.optimizers.stopping import Reason
@@ -67,6 +67,13 @@ def train_groups(
     platform = select_device(config.device)
     assembled = assemble_groups(source, allow_python=options.allow_python, stdin=options.stdin)
     refuse_unknown(source, assembled.groups.shared)
+    if assembled.groups.shared:
+        path = ("parameters", assembled.groups.shared[0], "shared")
+        message, way_out = (
+            "`shared` is not available yet",
+            "it belongs to the config language, and comes with a later version",
+        )
+        raise ConfigError(source.diagnostic(path, "E110", message, way_out))
     _try(source, assembled)
     began = time.perf_counter()
     with prints_aside(source):
