@@ -110,8 +110,22 @@ def test_two_means_differ_where_welchs_test_says_so() -> None:
 
 
 def test_without_an_error_numbers_are_compared() -> None:
-    ((_, note),) = drifts(record(1, None), record(1.001, 0.1, "b"), within="2sigma")
+    ((_, note),) = drifts(record(1, None), record(1.001, 0.1), within="2sigma")
     assert note == "by 0.001, 1e-06 allowed; without a standard error it is compared by rtol and atol"
+
+
+def test_on_other_data_an_estimate_at_its_bound_takes_the_error_of_the_other() -> None:
+    for one, other in ((None, 0.1), (0.1, None)):
+        assert drifts(record(1, one), record(1.2, other, "b"), within="2sigma") == []
+        assert drifts(record(1, one), record(1.3, other, "b"), within="2sigma") != []
+
+
+def test_what_has_only_a_loss_is_not_judged_on_other_data() -> None:
+    array = record(None, None, loss=1.0)
+    found = compared({"fit": array}, {"fit": record(None, None, "b", loss=2.0)}, (), Tolerance(within="2sigma"))
+    assert (found.passed, found.unjudged) == (True, ("fit",))
+    assert drifts(array, record(None, None, "a", loss=2.0), within="2sigma") != []
+    assert drifts(array, record(None, None, "b", loss=2.0)) != []
 
 
 def test_what_is_no_difference_of_numbers_drifts_too() -> None:
@@ -309,7 +323,9 @@ def test_what_a_batch_means_to_run(asked: str, *, meant: bool) -> None:
 
 def test_the_page_of_a_baseline() -> None:
     before = {f"configs/{name}.yaml": record(1, 0.1) for name in ("same", "moved", "ended", "resampled")}
+    before["configs/network.yaml"] = record(None, None, loss=1.0)
     after = {
+        "configs/network.yaml": record(None, None, "b", loss=1.0),
         "configs/same.yaml": record(1.05, 0.1),
         "configs/moved.yaml": record(1.4, 0.1),
         "configs/ended.yaml": replace(record(), status="completed"),

@@ -43,6 +43,8 @@ class BaselineComparison:
     """How many numbers were compared."""
     shared: int
     """How many of them by standard errors on other data: these share the level."""
+    unjudged: tuple[str, ...] = ()
+    """Fits on other data of which there is only a loss or a count, about which standard errors state nothing."""
 
     @property
     def passed(self) -> bool:
@@ -63,7 +65,7 @@ def compared(
     """
     pairs = {name: (before[name], record) for name, record in after.items() if name in before}
     shared = sum(
-        not one.same_data(other) and _have_errors(one.parameters[key], other.parameters[key])
+        not one.same_data(other) and _errors_on_other_data(one.parameters[key], other.parameters[key]) is not None
         for one, other in pairs.values()
         if tolerance.within is not None
         for key in one.parameters.keys() & other.parameters.keys()
@@ -77,11 +79,21 @@ def compared(
         fits=len(pairs),
         numbers=sum(len(one.parameters.keys() & other.parameters.keys()) for one, other in pairs.values()),
         shared=shared,
+        unjudged=tuple(
+            name
+            for name, (one, other) in pairs.items()
+            if tolerance.within is not None and not one.same_data(other) and not _told(one)
+        ),
     )
 
 
-def _have_errors(one: Estimate, other: Estimate) -> bool:
-    return bool(one.error) and bool(other.error)
+def _errors_on_other_data(one: Estimate, other: Estimate) -> tuple[float, float] | None:
+    """Return both standard errors; None where neither has one.
+
+    An estimate that its bound holds has none. Its scatter is at most that of a free one, whose error stands for it.
+    """
+    known = [estimate.error for estimate in (one, other) if estimate.error]
+    return (known[0], known[-1]) if known and one.value is not None and other.value is not None else None
 
 
 def _drifts(before: FitRecord, after: FitRecord, tolerance: Tolerance, shared: int) -> Iterator[Drift]:
@@ -106,8 +118,9 @@ def _drifts(before: FitRecord, after: FitRecord, tolerance: Tolerance, shared: i
 
 def _of_the_whole(before: FitRecord, after: FitRecord, tolerance: Tolerance) -> Iterator[Drift]:
     """Compare what stands for numbers that results do not have: the loss for arrays, counts for groups."""
-    told = bool(before.parameters) and all(estimate.value is not None for estimate in before.parameters.values())
-    if not told and before.loss != after.loss:
+    if tolerance.within is not None and not before.same_data(after):
+        return
+    if not _told(before) and before.loss != after.loss:
         allowed = tolerance.numerical(Estimate(value=before.loss))
         away = None if before.loss is None or after.loss is None else abs(after.loss - before.loss)
         if away is None or not away <= allowed:
@@ -119,6 +132,12 @@ def _of_the_whole(before: FitRecord, after: FitRecord, tolerance: Tolerance) -> 
             yield Drift(what=f"groups.{key}", before=counts[0].get(key), after=counts[1].get(key), note="another count")
 
 
+def _told(record: FitRecord) -> bool:
+    """Return whether the parameters of a record are all that its fit found."""
+    values = (estimate.value for estimate in record.parameters.values())
+    return record.groups is None and bool(record.parameters) and all(value is not None for value in values)
+
+
 def _too_far(
     one: Estimate, other: Estimate, before: FitRecord, after: FitRecord, tolerance: Tolerance, shared: int
 ) -> str | None:
@@ -126,17 +145,19 @@ def _too_far(
     if one.value is None or other.value is None:
         raise AssertionError("arrays are compared by the loss")
     away = abs(other.value - one.value)
-    if tolerance.within is None or not one.error or not other.error:
+    same = before.same_data(after)
+    errors = (one.error, other.error) if same and one.error and other.error else None
+    errors = errors if same else _errors_on_other_data(one, other)
+    if tolerance.within is None or errors is None:
         allowed = tolerance.numerical(one)
         aside = "" if tolerance.within is None else "; without a standard error it is compared by rtol and atol"
         return None if away <= allowed else _numbers(away, allowed) + aside
-    if before.same_data(after):
-        allowed = tolerance.on_the_same_data(one.error, other.error)
+    if same:
+        allowed, unit = tolerance.on_the_same_data(*errors), min(errors)
         if away <= allowed:
             return None
-        unit = min(one.error, other.error)
         return f"by {away / unit:.3g} of the smaller standard error on the same data, {tolerance.within} allowed"
-    most, unit = tolerance.on_other_data((one.error, before.dof), (other.error, after.dof), shared)
+    most, unit = tolerance.on_other_data((errors[0], before.dof), (errors[1], after.dof), shared)
     if away <= most * unit:
         return None
     return f"by {away / unit:.3g} combined standard errors on other data, {most:.3g} allowed"

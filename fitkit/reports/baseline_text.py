@@ -33,6 +33,8 @@ def _lines(found: BaselineComparison, shown: str, left_out: tuple[str, ...], arr
         yield f"  drifted  {name}"
         for drift in drifts:
             yield f"    {drift.what.removeprefix('parameters.')}: {change(drift, arrow)}: {drift.note}"
+    for name in found.unjudged:
+        yield f"  unjudged {name}: of other data, and without standard errors"
     for name in found.new:
         yield f"  new      {name}: `--update-baseline` adds it"
     for name in found.gone:
