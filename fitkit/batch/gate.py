@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from fitkit.batch.baseline_verdict import BaselineVerdict
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
-from fitkit.comparison import Baseline, BaselineComparison, FitRecord, Tolerance, compared, record_of, updated
+from fitkit.comparison import Baseline, FitRecord, Tolerance, compared, record_of, updated
 from fitkit.comparison.baseline import check_writable, covers, name_in, read_baseline
 from fitkit.errors import ExitCode
 
@@ -96,18 +97,20 @@ class BaselineGate:
             filtered=filtered,
         )
 
-    def judge(self, summary: BatchSummary) -> BaselineComparison | None:
-        """Return how a batch compares with its baseline; None where there is none."""
+    def judge(self, summary: BatchSummary) -> BaselineVerdict | None:
+        """Return what the baseline says of a batch; None where there is none."""
         if self.against is None:
             return None
-        records = _records(summary, self.against.parent)
-        gone = self._gone(self.before, summary, self.against.parent)
-        return compared(self.before.fits, records, gone, self.tolerance)
-
-    def left_out(self, summary: BatchSummary) -> tuple[str, ...]:
-        """Return the fits that failed, and were not compared."""
-        folder = Path() if self.against is None else self.against.parent
-        return tuple(_name(outcome.entry, folder) for outcome in summary.ordered if not _comparable(outcome))
+        folder = self.against.parent
+        names = {outcome.name: _name(outcome.entry, folder) for outcome in summary.ordered}
+        return BaselineVerdict(
+            shown=str(self.against),
+            found=compared(
+                self.before.fits, _records(summary, folder), self._gone(self.before, summary, folder), self.tolerance
+            ),
+            names={outcome.name: names[outcome.name] for outcome in summary.ordered if _comparable(outcome)},
+            left_out=tuple(names[outcome.name] for outcome in summary.ordered if not _comparable(outcome)),
+        )
 
     def write(self, summary: BatchSummary) -> BaselineUpdate | None:
         """Write the baseline anew with every fit that passed; None where none is to be written, or the batch was stopped.

@@ -13,6 +13,7 @@ from typing import Final
 
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
+from fitkit.reports.baseline_text import drift_line
 
 MOST_ANNOTATIONS: Final = 10
 """Of one kind that a step shows."""
@@ -24,6 +25,7 @@ def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> l
     """Return an annotation for each failed fit and for each warning, at most ten of a kind; the tenth counts the rest."""
     root = environment.get("GITHUB_WORKSPACE")
     errors = [line for outcome in summary.failed for line in _errors(outcome, root)]
+    errors += [line for outcome in summary.ordered for line in _drifts(summary, outcome, root)]
     warnings = [
         _command("warning", warning, outcome.path, None, None, outcome.name, root)
         for outcome in summary.ordered
@@ -33,16 +35,21 @@ def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> l
 
 
 def _errors(outcome: BatchOutcome, root: str | None) -> Iterator[str]:
-    unmet = [one for one in outcome.expectations if not one["passed"]]
-    for one in unmet:
-        message = f"{one['what']}: expected {one['expected']}, found {one['found']}"
-        yield _command("error", message, outcome.path, one.get("line"), None, outcome.name, root)
     for error in outcome.errors:
         message = error["message"] if error["help"] is None else f"{error['message']}\nhelp: {error['help']}"
         file = error["file"] if error["line"] is not None else None  # a table's row, else the config itself
         yield _command("error", message, file or outcome.path, error["line"], error["column"], outcome.name, root)
-    if not outcome.errors and not unmet:
+    if not outcome.errors:
         yield _command("error", outcome.message, outcome.path, None, None, outcome.name, root)
+
+
+def _drifts(summary: BatchSummary, outcome: BatchOutcome, root: str | None) -> Iterator[str]:
+    """Yield an annotation for a fit that is not what its baseline has."""
+    drifts = None if summary.baseline is None else summary.baseline.drifts_of(outcome.name)
+    if drifts:
+        message = "\n".join(f"{drift.what}: {drift_line(drift)}" for drift in drifts)
+        title = f"{outcome.name}: not as in the baseline"
+        yield _command("error", message, outcome.path, None, None, title, root)
 
 
 def _command(

@@ -11,6 +11,7 @@ from fitkit.batch.summary import BatchSummary
 from fitkit.batch.text import place
 from fitkit.errors import ExitCode
 from fitkit.reports import junit
+from fitkit.reports.baseline_text import drift_line
 from fitkit.reports.junit import Case, Suite
 
 _FAILURES: Final = {ExitCode.NOT_CONVERGED, ExitCode.DIVERGED, ExitCode.CHECK_FAILED}
@@ -30,7 +31,20 @@ def _suites(summary: BatchSummary) -> Iterator[Suite]:
     for path, entries in by_path.items():
         made = [outcomes[entry.name] for entry in entries if entry.name in outcomes]
         cases = [case for entry in entries for case in _cases(entry, outcomes.get(entry.name))]
+        cases += [case for entry in entries for case in _against_baseline(summary, entry)]
         yield Suite(name=path, cases=cases, seconds=sum(outcome.seconds for outcome in made), output=_output(made))
+    if summary.baseline is not None and summary.baseline.found.gone:
+        text = "the baseline has this fit, and the batch does not"
+        gone = [Case(name=name, verdict="failure", kind="gone", text=text) for name in summary.baseline.found.gone]
+        yield Suite(name=summary.baseline.shown, cases=gone, seconds=0.0)
+
+
+def _against_baseline(summary: BatchSummary, entry: BatchEntry) -> Iterator[Case]:
+    """Yield the case of a fit that a baseline has."""
+    drifts = None if summary.baseline is None else summary.baseline.drifts_of(entry.name)
+    if drifts is not None:
+        text = "\n".join(f"{drift.what}: {drift_line(drift)}" for drift in drifts)
+        yield Case(name=f"{entry.name}: baseline", verdict="failure" if drifts else "passed", kind="drift", text=text)
 
 
 def _cases(entry: BatchEntry, outcome: BatchOutcome | None) -> Iterator[Case]:

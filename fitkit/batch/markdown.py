@@ -8,6 +8,7 @@ from typing import Final
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
 from fitkit.batch.text import totals, why
+from fitkit.reports.baseline_text import drift_line
 
 MOST_ROWS: Final = 1_000
 """Of a table; more are counted."""
@@ -28,12 +29,27 @@ def render(summary: BatchSummary, exit_code: int) -> str:
         rows = ((f"{o.name}: {one['what']}", str(one["expected"]), str(one["found"])) for o, one in unmet[:MOST_ROWS])
         lines += [f"| {cell(what)} | {cell(expected)} | {cell(found)} |" for what, expected, found in rows]
         lines += [""]
+    lines += _against_baseline(summary)
     passed = [outcome for outcome in summary.ordered if outcome.passed]
     if passed:
         lines += ["<details><summary>fits that passed</summary>", ""]
         lines += ["| fit | status | loss | steps | seconds |", "|---|---|--:|--:|--:|", *_limited(passed, _passed_row)]
         lines += ["", "</details>", ""]
     return "\n".join(lines)
+
+
+def _against_baseline(summary: BatchSummary) -> Iterator[str]:
+    """Yield the table of what is not as in the baseline."""
+    if summary.baseline is None or summary.baseline.found.passed:
+        return
+    found = summary.baseline.found
+    rows = [(name, drift.what, drift_line(drift)) for name, drifts in found.drifted.items() for drift in drifts]
+    rows += [(name, "", "the baseline has it, and the batch does not") for name in found.gone]
+    yield from ("| not as in the baseline | number | what became of it |", "|---|---|---|")
+    yield from (f"| {cell(name)} | {cell(what)} | {cell(change)} |" for name, what, change in rows[:MOST_ROWS])
+    if len(rows) > MOST_ROWS:
+        yield f"| and {len(rows) - MOST_ROWS} more | | |"
+    yield ""
 
 
 def _limited(outcomes: Sequence[BatchOutcome], row: Callable[[BatchOutcome], str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import final
 
+from fitkit.batch.baseline_verdict import BaselineVerdict
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.errors import ExitCode
@@ -24,6 +25,8 @@ class BatchSummary:
     signal: int = 0
     """That stopped the batch; 0 if none did."""
     seconds: float = 0.0
+    baseline: BaselineVerdict | None = None
+    """What a baseline says of the outcomes, once there are all."""
 
     @property
     def ordered(self) -> list[BatchOutcome]:
@@ -50,7 +53,9 @@ class BatchSummary:
         """
         if self.signal:
             return 128 + self.signal
-        return batch_exit_code((*(outcome.exit_code for outcome in self.outcomes), *more))
+        drifted = self.baseline is not None and not self.baseline.found.passed
+        checks = (int(ExitCode.CHECK_FAILED),) if drifted else ()
+        return batch_exit_code((*(outcome.exit_code for outcome in self.outcomes), *checks, *more))
 
 
 def batch_exit_code(codes: Iterable[int]) -> int:

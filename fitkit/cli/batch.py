@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fitkit.cli.batch_baseline import baseline_options, gate_for
 from fitkit.cli.options import all_settings, overrides
 from fitkit.cli.signals import Signals
 
@@ -34,6 +35,7 @@ _STARTED = time.perf_counter()
 @click.option("--junit", metavar="FILE", type=click.Path(), help="Write a JUnit document.")
 @click.option("--results", metavar="FILE", type=click.Path(), help="Write a JSON line for each fit as it ends.")
 @click.option("--markdown", metavar="FILE", type=click.Path(), help="Write a page of Markdown.")
+@baseline_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per fit, each on a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print what failed, and the totals, only.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the parameters of each fit too.")
@@ -61,6 +63,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
 
     if options["resume"] and options["no_save"]:
         raise click.UsageError("`--resume` goes on from what is saved, and `--no-save` saves nothing")
+    gate = gate_for(options, paths)
     todo = plan(paths, all_settings(options["settings"], options["seed"], options["device"]), options["patterns"])
     summary = BatchSummary(planned=todo.entries, passed_over=todo.passed_over)
     reports = BatchReports(results=options["results"], junit=options["junit"], markdown=options["markdown"])
@@ -68,7 +71,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     asked = Signals("the reports of this batch were not written")
     display = display_for(summary, quiet=options["quiet"])
     asked.farewells.append(display.close)
-    session = BatchSession(summary, display, reports, ledger, _style(options), _STARTED)
+    session = BatchSession(summary, display, reports, ledger, _style(options), _STARTED, gate)
     settings = FitSettings(
         allow_python=options["allow_python"],
         out=None if ledger is None else options["out"],

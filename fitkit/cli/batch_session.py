@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.failures import interrupted
+from fitkit.batch.gate import BaselineGate
 from fitkit.batch.ledger import Ledger
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
 from fitkit.batch.text import header, line, name_width, parameter_lines, tail
+from fitkit.cli.batch_baseline import settle
 from fitkit.cli.batch_display import BatchDisplay
 from fitkit.cli.batch_reports import BatchReports
 from fitkit.cli.terminal import say, speaks_unicode, tell
@@ -38,6 +40,7 @@ class BatchSession:
         ledger: of what has been done, if runs are saved.
         style: `table`, `verbose`, `quiet` or `json`: what standard output carries.
         started: `time.perf_counter()` at the start of the process.
+        gate: what outcomes are held against, and written to.
     """
 
     def __init__(
@@ -48,9 +51,10 @@ class BatchSession:
         ledger: Ledger | None,
         style: str,
         started: float,
+        gate: BaselineGate | None = None,
     ) -> None:
         self._summary, self._display, self._reports, self._ledger = summary, display, reports, ledger
-        self._style, self._started = style, started
+        self._style, self._started, self._gate = style, started, gate
         self._width = name_width(summary.planned)
         self._under_way: dict[str, tuple[BatchEntry, float]] = {}
         self._lock = threading.RLock()
@@ -102,8 +106,10 @@ class BatchSession:
             summary = self._summary
             summary.signal, summary.seconds = signal, time.perf_counter() - self._started
             self._display.close()
-            code = summary.exit_code(self._reports.finish(summary, summary.exit_code()))
-            (tell if self._style == "json" else say)(tail(summary, code))
+            speak = tell if self._style == "json" else say
+            codes = [] if self._gate is None else settle(self._gate, summary, speak)
+            code = summary.exit_code([*codes, *self._reports.finish(summary, summary.exit_code(codes))])
+            speak(tail(summary, code))
             if self._ledger is not None:
                 self._ledger.release()
             return code

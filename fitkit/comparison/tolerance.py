@@ -81,5 +81,6 @@ class Tolerance:
         variances = before[0] ** 2, after[0] ** 2
         combined = math.sqrt(sum(variances))
         share = sum(v**2 / dof for v, (_, dof) in zip(variances, (before, after), strict=True) if dof)
-        dof = int(sum(variances) ** 2 / share) if share > 0 else None
+        # two variances that are equal but for rounding have the sum of both degrees of freedom, not one less
+        dof = int(sum(variances) ** 2 / share * (1 + 1e-9)) if share > 0 else None
         return two_sided_quantile(1 - self.level / numbers, dof), combined

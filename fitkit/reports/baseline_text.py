@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from fitkit.comparison import BaselineComparison, Drift
@@ -28,11 +29,11 @@ def _lines(found: BaselineComparison, shown: str, left_out: tuple[str, ...], arr
     ]
     told = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing drifted"
     yield f"baseline {shown}: {_counted(found.fits, 'fit')}, {_counted(found.numbers, 'number')} compared: {told}"
-    yield f"  {statement(found)}"
+    yield textwrap.fill(statement(found), 79, initial_indent="  ", subsequent_indent="  ")
     for name, drifts in found.drifted.items():
         yield f"  drifted  {name}"
         for drift in drifts:
-            yield f"    {drift.what.removeprefix('parameters.')}: {change(drift, arrow)}: {drift.note}"
+            yield f"    {drift.what.removeprefix('parameters.')}: {drift_line(drift, arrow)}"
     for name in found.unjudged:
         yield f"  unjudged {name}: of other data, and without standard errors"
     for name in found.new:
@@ -58,9 +59,9 @@ def statement(found: BaselineComparison) -> str:
     )
 
 
-def change(drift: Drift, arrow: str) -> str:
-    """Return what became of what."""
-    return f"{_text(drift.before)} {arrow} {_text(drift.after)}"
+def drift_line(drift: Drift, arrow: str = "->") -> str:
+    """Return what became of what, and by how much it is too much."""
+    return f"{_text(drift.before)} {arrow} {_text(drift.after)}: {drift.note}"
 
 
 def _text(value: float | str | None) -> str:
