@@ -31,9 +31,13 @@ def killed(entry: BatchEntry, how: str, times: int, seconds: float) -> BatchOutc
         seconds: the time of the last try.
     """
     tried = {1: "", 2: " twice"}.get(times, f" {times} times")
-    message = f"the worker process of this fit was ended by {how}{tried}"
-    way_out = "most often the machine ran out of memory: use fewer rows or a smaller `--jobs`"
-    diagnostic = Diagnostic(code="E703", message=message, file=entry.path, help=way_out)
+    way_out = "most often the machine ran out of memory: use fewer rows or fewer workers"
+    return not_made(entry, f"the worker process of this fit was ended by {how}{tried}", way_out, seconds)
+
+
+def not_made(entry: BatchEntry, message: str, way_out: str | None = None, seconds: float = 0.0) -> BatchOutcome:
+    """Return the outcome of a fit that its environment kept from being made."""
+    diagnostic = Diagnostic(code="E704", message=message, file=entry.path, help=way_out)
     return _ended(entry, Status.FAILED, ExitCode.ENVIRONMENT, "environment", message, seconds, diagnostic)
 
 

@@ -35,12 +35,12 @@ def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> l
 
 
 def _errors(outcome: BatchOutcome, root: str | None) -> Iterator[str]:
+    if outcome.speaks_for_itself:
+        yield _command("error", outcome.message, outcome.path, None, None, outcome.name, root)
     for error in outcome.errors:
         message = error["message"] if error["help"] is None else f"{error['message']}\nhelp: {error['help']}"
         file = error["file"] if error["line"] is not None else None  # a table's row, else the config itself
         yield _command("error", message, file or outcome.path, error["line"], error["column"], outcome.name, root)
-    if not outcome.errors:
-        yield _command("error", outcome.message, outcome.path, None, None, outcome.name, root)
 
 
 def _drifts(summary: BatchSummary, outcome: BatchOutcome, root: str | None) -> Iterator[str]:
@@ -62,10 +62,8 @@ def _command(
 
 def _from_root(file: str, root: str | None) -> str:
     """Return a path as the repository has it, which is what GitHub looks for."""
-    whole = os.path.realpath(file)
-    return os.path.relpath(whole, os.path.realpath(root)) if root and Path(whole).is_relative_to(
-        os.path.realpath(root)
-    ) else file  # fmt: skip
+    whole, top = Path(os.path.realpath(file)), Path(os.path.realpath(root or os.sep))
+    return str(whole.relative_to(top)) if root and whole.is_relative_to(top) else file
 
 
 def _escaped(text: str, more: str = "") -> str:

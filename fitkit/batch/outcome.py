@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from fitkit.batch.entry import BatchEntry
+from fitkit.errors import ExitCode
 
 
 @final
@@ -67,6 +68,16 @@ class BatchOutcome:
     def expectations(self) -> list[dict[str, Any]]:
         """What the config expects of the fit: what, expected, found, passed."""
         return list(self.document["expectations"])
+
+    @property
+    def only_unexpected(self) -> bool:
+        """Whether nothing is wrong but what the config expects."""
+        return self.exit_code == ExitCode.CHECK_FAILED
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether the message says more than the errors do: of a fit that was made, and ended badly."""
+        return not self.errors or not (self.status == "failed" or self.only_unexpected)
 
     @property
     def line(self) -> dict[str, Any]:

@@ -37,12 +37,12 @@ def line(outcome: BatchOutcome, width: int) -> str:
 
 def why(outcome: BatchOutcome) -> str:
     """Return on one line why a fit is not as it should be."""
-    if not outcome.errors:
-        return f"{outcome.reason.replace('_', ' ')}: {outcome.message}"
     told = [f"{place(error)}{error['message']}" for error in outcome.errors[:_MOST_MISTAKES]]
     more = len(outcome.errors) - len(told)
     rest = f" (and {more} more)" if more else ""
-    return f"{outcome.reason.replace('_', ' ')}: {'; '.join(told)}{rest}"
+    reason = "not as expected" if outcome.only_unexpected else outcome.reason.replace("_", " ")
+    message = [outcome.message] if outcome.speaks_for_itself else []
+    return f"{reason}: {'; '.join([*message, *told])}{rest}"
 
 
 def place(error: dict[str, Any]) -> str:

@@ -183,7 +183,7 @@ class _Crew:
         how = self._dismissed(worker)
         if self._stillborn > self._jobs:
             message = f"worker processes cannot be started: they are ended by {how}"
-            raise EnvironmentFault(Diagnostic(code="E703", message=message, help="run the batch without `--jobs`"))
+            raise EnvironmentFault(Diagnostic(code="E704", message=message, help="run the batch without `--jobs`"))
         if entry is None:
             return
         self._tries[entry.name] += 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
 
 import click
 
@@ -27,6 +28,8 @@ _STARTED = time.perf_counter()
 @overrides
 @click.option("--filter", "patterns", multiple=True, metavar="TEXT", help="Only fits with this in their name or path.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Over N worker processes.")
+@click.option("--executor", type=click.Choice(["local", "dask"]), default="local", help="Where fits are made.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster: tcp://127.0.0.1:8786.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each fit.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first fit that fails.")
 @click.option("--resume", is_flag=True, help="Skip fits that an earlier batch has made and that have not changed.")
@@ -61,8 +64,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     from fitkit.cli.batch_reports import BatchReports
     from fitkit.cli.batch_session import PATIENCE, BatchSession
 
-    if options["resume"] and options["no_save"]:
-        raise click.UsageError("`--resume` goes on from what is saved, and `--no-save` saves nothing")
+    _refuse_contradictions(options)
     gate = gate_for(options, paths)
     todo = plan(paths, all_settings(options["settings"], options["seed"], options["device"]), options["patterns"])
     summary = BatchSummary(planned=todo.entries, passed_over=todo.passed_over)
@@ -80,9 +82,8 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     try:
         with asked.listening(), asked.overseen(PATIENCE, session.overdue):
             finished = _finished(summary, ledger, resume=options["resume"])
-            with closing(
-                _outcomes(summary, finished, settings, options["jobs"], lambda: asked.number, session.show)
-            ) as outcomes:
+            executor = _Executor(options["jobs"], options["scheduler"], settings, lambda: asked.number, session.show)
+            with closing(_outcomes(summary, finished, executor)) as outcomes:
                 session.run(outcomes, fail_fast=options["fail_fast"])
             code = session.finish(asked.number)
     finally:
@@ -105,23 +106,48 @@ def _finished(summary: BatchSummary, ledger: Ledger | None, *, resume: bool) -> 
     return finished
 
 
+@final
+@dataclass(frozen=True)
+class _Executor:
+    """Where fits are made: here, in worker processes, or on a cluster."""
+
+    jobs: int | None
+    scheduler: str | None
+    settings: FitSettings
+    stop: Callable[[], int]
+    show: Show
+
+    def run(self, entries: Sequence[BatchEntry]) -> Iterator[BatchOutcome]:
+        """Yield the outcomes of fits as they end."""
+        if self.scheduler is not None:
+            from fitkit.batch.dask_cluster import run_on_dask
+
+            return run_on_dask(entries, self.settings, self.scheduler, self.stop)
+        if self.jobs is not None:
+            from fitkit.batch.workers import run_in_workers
+
+            return run_in_workers(entries, self.settings, self.jobs, self.stop, self.show)
+        from fitkit.batch.in_process import run_in_process
+
+        return run_in_process(entries, self.settings, self.stop, self.show)
+
+
 def _outcomes(
-    summary: BatchSummary,
-    finished: list[BatchOutcome],
-    settings: FitSettings,
-    jobs: int | None,
-    stop: Callable[[], int],
-    show: Show,
-) -> Generator[BatchOutcome]:
+    summary: BatchSummary, finished: list[BatchOutcome], executor: _Executor
+) -> Generator[BatchOutcome, None, None]:
     """Yield what is finished, then the other fits as they end."""
     yield from finished
     known = {outcome.name for outcome in finished}
-    entries: list[BatchEntry] = [entry for entry in summary.planned if entry.name not in known]
-    if jobs is None:
-        from fitkit.batch.in_process import run_in_process
+    entries = [entry for entry in summary.planned if entry.name not in known]
+    if entries:
+        yield from executor.run(entries)
 
-        yield from run_in_process(entries, settings, stop, show)
-    else:
-        from fitkit.batch.workers import run_in_workers
 
-        yield from run_in_workers(entries, settings, jobs, stop, show)
+def _refuse_contradictions(options: dict[str, Any]) -> None:
+    """Refuse options that make no sense together."""
+    if options["resume"] and options["no_save"]:
+        raise click.UsageError("`--resume` goes on from what is saved, and `--no-save` saves nothing")
+    if (options["executor"] == "dask") != (options["scheduler"] is not None):
+        raise click.UsageError("`--executor dask` and `--scheduler ADDRESS` belong together")
+    if options["executor"] == "dask" and options["jobs"] is not None:
+        raise click.UsageError("`--jobs` is for fits on this machine; the cluster has its own workers")
