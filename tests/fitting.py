@@ -29,6 +29,7 @@ class Fit:
 
     result: Result
     rows: tuple[HistoryRow, ...]
+    """The first of each step: a slow machine is shown more in the middle of a pass."""
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -52,10 +53,14 @@ def source(config: Mapping[str, Any]) -> ConfigSource:
 def fit(config: Mapping[str, Any] | str, *overrides: str) -> Fit:
     """Fit a config, given as a dictionary or as a path under `configs`."""
     loaded = load(str(ROOT / "configs" / config), overrides) if isinstance(config, str) else source(config)
-    rows: list[HistoryRow] = []
-    options = TrainOptions(keep=False, allow_python=True, show=rows.append)
+    rows: dict[int, HistoryRow] = {}
+
+    def keep(row: HistoryRow) -> None:
+        rows.setdefault(row.step, row)
+
+    options = TrainOptions(keep=False, allow_python=True, show=keep)
     result, _ = train(loaded, options, started=time.perf_counter())
-    return Fit(result=result, rows=tuple(rows))
+    return Fit(result=result, rows=tuple(rows.values()))
 
 
 def assembled(config: Mapping[str, Any]) -> Assembled:

@@ -18,7 +18,7 @@ from fitkit.minimize import Watch, by_epochs, minimize
 from fitkit.models import LinearModel
 from fitkit.optimizers import Stopping, pieces
 from fitkit.optimizers.adam import Adam
-from fitkit.optimizers.shuffle import draw_order, order_of_pass, rows_of_batch
+from fitkit.optimizers.shuffle import Order, draw_order, order_of_pass, rows_of_batch
 from fitkit.parameters import Layout
 from fitkit.run.assemble import assemble
 
@@ -34,14 +34,14 @@ def train(optimizer: dict[str, Any], *, data: dict[str, Any] | None = None, **mo
 
 
 def passes(rows: int, size: int, seed: int, count: int) -> list[list[int]]:
-    order, found = draw_order(rows, seed), []
-    for number in range(count):
-        chosen = order_of_pass(jax.tree.map(jax.numpy.asarray, order), number)
-        batches = [
-            rows_of_batch(jax.tree.map(jax.numpy.asarray, order), chosen, b, size) for b in range(-(-rows // size))
-        ]
-        found.append(np.concatenate([np.asarray(batch) for batch in batches]).tolist())
-    return found
+    order = draw_order(rows, seed)
+
+    @jax.jit
+    def one(number: Any, order: Order) -> Any:
+        chosen = order_of_pass(order, number)
+        return jax.lax.map(lambda batch: rows_of_batch(order, chosen, batch, size), jax.numpy.arange(-(-rows // size)))
+
+    return [np.asarray(one(number, order)).ravel().tolist() for number in range(count)]
 
 
 @settings(max_examples=15, deadline=None)
