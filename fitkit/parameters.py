@@ -150,13 +150,13 @@ class NamedValues(Mapping[str, Array]):
 
     Args:
         layout: of the parameters.
-        theta: shape (free,).
+        theta: shape (free,), or its numbers one by one where none is an array.
         held: those that do not move.
     """
 
-    def __init__(self, layout: Layout, theta: Theta, held: Mapping[str, Array]) -> None:
+    def __init__(self, layout: Layout, theta: Theta | tuple[Array, ...], held: Mapping[str, Array]) -> None:
         self._layout = layout
-        self._theta = theta
+        self._theta: Any = theta
         self._others: dict[str, Array] = dict(held)
 
     def set(self, name: str, value: Array) -> None:

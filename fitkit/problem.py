@@ -137,7 +137,16 @@ class Problem:
 
     def values(self, theta: Theta) -> NamedValues:
         """Return every parameter of the model by name, in the order of the layout."""
-        found = NamedValues(self.layout, theta, self.held)
+        return self._with_ties(NamedValues(self.layout, theta, self.held))
+
+    def values_apart(self, numbers: tuple[Array, ...]) -> NamedValues:
+        """Return the same from the numbers of theta one by one: derivatives by one then know that the others are constant.
+
+        Each is a scalar or, where problems stand side by side, of shape (lanes,); no parameter may be an array.
+        """
+        return self._with_ties(NamedValues(self.layout, numbers, self.held))
+
+    def _with_ties(self, found: NamedValues) -> NamedValues:
         for name, formula in self.layout.tied:
             names: dict[Any, Any] = {other: found[other] for other in formula.names & frozenset(self.layout.names)}
             found.set(name, to_jax(formula)(names))
@@ -213,13 +222,16 @@ class Problem:
             ShapeMismatchError: the model does not return one number per row, or, under a loss of several classes, one for
                 each row and class; nothing is ever broadcast over rows.
         """
+        return self.fitted_by(self.values(theta), rows, key)
+
+    def fitted_by(self, values: NamedValues, rows: RowData, key: Any = None) -> Fitted:
+        """Return the same from the parameters by name."""
         model = self._model()
-        values = self.values(theta)
         inputs = rows.inputs
         prediction = jnp.asarray(
             model.predict(values, inputs) if key is None else model.predict_in_training(values, inputs, key)
         )
-        if prediction.shape == () and model.may_be_constant:
+        if prediction.shape == rows.target.shape[1:] and model.may_be_constant:
             prediction = jnp.broadcast_to(prediction, rows.target.shape)
         width = () if self.loss is None else self.loss.width
         if prediction.shape != rows.target.shape + width:

@@ -76,9 +76,10 @@ Spread: TypeAlias = Annotated[float, Gt(1)]
 Scalar: TypeAlias = Float[Array, ""]
 WholeScalar: TypeAlias = Int[Array, ""]
 Truth: TypeAlias = Bool[Array, ""]
-Rows: TypeAlias = Float[Array, " rows"]
+Rows: TypeAlias = Float[Array, " rows *lanes"]
+"""A number for each row; where many problems stand side by side, for each row and lane."""
 RowsByColumns: TypeAlias = Float[Array, "rows columns"]
-Theta: TypeAlias = Float[Array, " free"]
+Theta: TypeAlias = Float[Array, " free *lanes"]
 """The free numbers of a problem, in the optimizer's coordinates."""
 ConstraintValues: TypeAlias = Float[Array, " constraints"]
 """A number for each constraint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
@@ -43,6 +44,7 @@ class Record:
     messages: dict[int, str] = field(default_factory=dict)
     evaluations: int = 0
     alone: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
     def of(problem: Problem, groups: Groups) -> Record:
@@ -92,6 +94,18 @@ class Record:
     def _end(self, group: int, reason: Reason, message: str) -> None:
         self.reason[group] = int(reason)
         self.messages[group] = message
+
+    @property
+    def done(self) -> int:
+        """How many groups have ended."""
+        import numpy as np
+
+        return int(np.count_nonzero(self.reason != Reason.RUNNING))
+
+    def count_evaluations(self, more: int) -> None:
+        """Add to the evaluations, from any thread."""
+        with self.lock:
+            self.evaluations += more
 
     def put_alone(self, group: int, found: Alone) -> None:
         """Write down what one group came to by itself."""

@@ -24,6 +24,10 @@ class Model(Component):
     may_be_constant: ClassVar[bool] = False
     """Whether one number for all rows is a prediction; otherwise anything but one number per row is an error."""
 
+    elementwise: ClassVar[bool] = False
+    """Whether a row's prediction is arithmetic on its inputs that broadcasts, so that many problems may stand side by side
+    along a further axis of inputs, shape (rows, lanes), and parameters, (lanes,)."""
+
     as_matrix: ClassVar[bool] = False
     """Whether the inputs come as an `InputMatrix`, which `input_matrix(inputs, names)` hands out without a copy."""
 

@@ -24,6 +24,7 @@ class FormulaModel(Model):
     """The formula: `y ~ b1 * (1 - exp(-b2 * x))`."""
     predicts_rate: ClassVar[bool] = True
     may_be_constant: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     @property
     def inputs_used(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 from fitkit.backend import jnp
 from fitkit.models.base import Model
@@ -19,6 +19,7 @@ class PolynomialModel(Model):
     """
 
     kind: Literal["polynomial"] = "polynomial"
+    elementwise: ClassVar[bool] = True
     input: str
     """The input column."""
     target: str

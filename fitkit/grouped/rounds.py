@@ -1,0 +1,184 @@
+"""The host's side of a batch: threads that cut, call and write down, in rounds of growing length.
+
+A chunk runs to its slowest lane, so the first round is short, and the lanes that it left are gathered for another. All
+threads share one compiled program, which lets go of Python's lock while it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from fitkit.backend import jax
+from fitkit.grouped.groups import GroupProgress, Groups
+from fitkit.grouped.lane_rows import Shape, shape_of
+from fitkit.grouped.packing import Columns, Piece, Size, filled, gather, pieces_of, size_for
+from fitkit.grouped.program import Chunks, Lanes, fit_chunks
+from fitkit.grouped.record import Record
+from fitkit.optimizers.stopping import Reason
+from fitkit.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+
+ROUNDS = 7, 15, 60
+"""Steps of each round."""
+FULL_WORK = 3_000_000
+"""Rows of a table from which a program that runs three times as fast is worth its compilation."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What the calls of a batch have in common."""
+
+    problem: Problem
+    groups: Groups
+    columns: Columns
+    size: Size
+    shape: Shape
+    record: Record
+    damping: Vector
+    """Of each group's next step, shape (groups,)."""
+    call: Callable[..., Any]
+
+
+def fit_in_batches(
+    problem: Problem,
+    groups: Groups,
+    record: Record,
+    *,
+    max_steps: int | None,
+    effort: Literal["light", "full"] | None,
+    threads: int | None,
+    exact: bool,
+    sandwich: bool,
+    stop: Callable[[], bool],
+    show: Callable[[GroupProgress], None],
+) -> None:
+    """End the groups that a batch can vouch for, and move the others to where it left them."""
+    import numpy as np
+
+    waiting = np.flatnonzero(record.reason == Reason.RUNNING)
+    if len(waiting) == 0:
+        return
+    lengths = groups.lengths[waiting]
+    size = size_for(lengths)
+    columns = Columns.of(problem, groups)
+    weighted = columns.weighted or bool((lengths != size.rows).any())
+    shape = shape_of(problem, groups.rows, weighted=weighted, blocks=size.in_blocks, exact=exact, sandwich=sandwich)
+    full = effort == "full" or (effort is None and int(lengths.sum()) >= FULL_WORK)
+    batch = Batch(
+        problem=replace(problem, rows=None, total_weight=1.0),
+        groups=groups,
+        columns=columns,
+        size=size,
+        shape=shape,
+        record=record,
+        damping=np.ones(len(groups)),
+        call=fit_chunks.full if full else fit_chunks.light,
+    )
+    left = sum(ROUNDS) if max_steps is None else max_steps
+    workers = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for most in ROUNDS:
+            waiting = np.flatnonzero(record.reason == Reason.RUNNING)
+            if len(waiting) == 0 or left <= 0 or stop():
+                break
+            _round(batch, pieces_of(waiting, groups.lengths, size, workers), min(most, left), pool, stop, show)
+            left -= most
+
+
+def _round(
+    batch: Batch,
+    pieces: list[Piece],
+    most: int,
+    pool: ThreadPoolExecutor,
+    stop: Callable[[], bool],
+    show: Callable[[GroupProgress], None],
+) -> None:
+    """Walk the waiting groups for at most `most` steps."""
+    _call(batch, pieces[0], 0, most)  # compiles, so that no two threads do
+    stopped = threading.Event()
+
+    def work(piece: Piece) -> None:
+        if not stopped.is_set():
+            _write(batch, piece, _call(batch, piece, len(piece.blocks), most))
+
+    running: set[Future[None]] = {pool.submit(work, piece) for piece in pieces}
+    try:
+        while running:
+            ended, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            for one in ended:
+                one.result()
+            if stop():
+                stopped.set()
+            show(GroupProgress(done=batch.record.done, total=len(batch.groups)))
+    finally:
+        stopped.set()
+
+
+def _call(batch: Batch, piece: Piece, chunks: int, most: int) -> Lanes:
+    """Return where the lanes of the first `chunks` chunks of a piece end, as arrays of the host."""
+    import numpy as np
+
+    size, groups, record = batch.size, batch.groups, batch.record
+    rows = gather(batch.columns, groups.offsets, piece, size, weighted=batch.shape.weighted)
+    lanes = filled(piece, size).reshape(-1, size.lanes)
+
+    def laid_out(column: Any) -> Any:
+        whole = np.zeros((size.chunks, *column.shape[1:], size.lanes))
+        whole[: len(lanes)] = np.moveaxis(column[lanes], 1, -1)
+        return whole
+
+    def counts(numbers: Any) -> Any:
+        whole = np.zeros(size.chunks, np.int64)
+        whole[: len(numbers)] = numbers
+        return whole
+
+    begun = Chunks(
+        theta=laid_out(record.theta),
+        damping=laid_out(batch.damping),
+        total=laid_out(record.total_weight),
+        dof=laid_out(record.dof),
+        held={name: laid_out(numbers) for name, numbers in groups.held.items()},
+        first=counts(np.cumsum(piece.blocks) - piece.blocks),
+        blocks=counts(piece.blocks),
+    )
+    ended = batch.call(batch.problem, rows, begun, chunks, most, shape=batch.shape)
+    found: Lanes = jax.tree.map(np.asarray, ended)
+    return found
+
+
+def _write(batch: Batch, piece: Piece, ended: Lanes) -> None:
+    """Write down where the groups of a piece ended, all that is known of those that the batch is sure of."""
+    import numpy as np
+
+    record, chunks, groups = batch.record, len(piece.blocks), piece.groups
+
+    def of_groups(column: Any) -> Any:
+        used = np.moveaxis(column[:chunks], -1, 1)
+        return used.reshape(-1, *used.shape[2:])[: len(groups)]
+
+    record.theta[groups] = of_groups(ended.theta)
+    batch.damping[groups] = of_groups(ended.damping)
+    steps = of_groups(ended.steps)
+    record.steps[groups] += steps
+    sure = of_groups(ended.sure)
+    record.count_evaluations(int(steps.sum()) + len(groups))
+    its = groups[sure]
+    total = record.total_weight[its]
+    record.values[its], record.errors[its] = of_groups(ended.values)[sure], of_groups(ended.errors)[sure]
+    record.loss[its] = of_groups(ended.value)[sure] / total
+    if record.squares:
+        record.rss[its] = of_groups(ended.squares)[sure]
+    record.move[its], record.at_bound[its] = of_groups(ended.move)[sure], ~of_groups(ended.free)[sure]
+    record.reason[its] = int(Reason.GRADIENT_SMALL)
