@@ -7,6 +7,7 @@ import io
 import pytest
 
 from fitkit import progress
+from fitkit.grouped import GroupProgress
 from fitkit.minimize import HistoryRow
 from fitkit.progress import Progress
 
@@ -73,3 +74,28 @@ def test_a_reader_that_went_away_stops_no_fit(clock: Clock) -> None:
     clock.now += 6
     shown.show(row(1))
     shown.close()
+
+
+def test_many_fits_show_their_pace_and_the_time_left(clock: Clock) -> None:
+    stream = io.StringIO()
+    shown = Progress(stream, live=False)
+    for done in range(0, 4_001, 25):  # 200 fits a second
+        shown.show_groups(GroupProgress(done=done, total=4_000, alone=done >= 3_000))
+        clock.now += 0.125
+    shown.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "1,000 of 4,000 groups  200 fits/s  15 s left"
+    assert lines[2] == "3,000 of 4,000 groups  200 fits/s  5 s left  (the last, one by one)"
+    assert 3 <= len(lines) <= 4
+
+
+@pytest.mark.parametrize(
+    ("left", "words"), [(90, "1 min 30 s left"), (3_599, "59 min 59 s left"), (7_260, "2 h 1 min left")]
+)
+def test_long_times_are_told_as_people_say_them(clock: Clock, left: int, words: str) -> None:
+    stream = io.StringIO()
+    shown = Progress(stream, live=False)
+    shown.show_groups(GroupProgress(done=0, total=left + 10))
+    clock.now += 10
+    shown.show_groups(GroupProgress(done=10, total=left + 10))
+    assert stream.getvalue().endswith(f"1 fits/s  {words}\n")

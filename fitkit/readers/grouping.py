@@ -49,8 +49,8 @@ class Grouping:
         return np.arange(here.start, here.stop) if self.order is None else self.order[here]
 
     def name(self, group: int) -> str:
-        """Return what a group is called: its entries, in the order of the columns."""
-        return ", ".join(column[group] for column in self.keys.values())
+        """Return what a group is called: its entries in the order of the columns, `plate 1/A3`."""
+        return "/".join(column[group] for column in self.keys.values())
 
 
 def group_rows(contents: Contents, names: Sequence[str], chosen: Index | None) -> Grouping:

@@ -13,9 +13,9 @@ BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 MARKS: Final = " .:-=+*#@"
 """The same heights where there is only ASCII."""
 GAP: Final = 2
-WIDEST, NARROWEST = 24, 8
-"""Columns of a histogram."""
-DISPENSABLE: Final = ("median error", "quartiles")
+NARROWEST: Final = len("distribution")
+"""Columns of a histogram at least."""
+DISPENSABLE: Final = ("error", "quartiles")
 """What a narrow page goes without, in this order."""
 
 
@@ -36,10 +36,12 @@ def group_facts(result: Result) -> list[tuple[str, str]]:
 
 
 def _left(left: GroupsLeft) -> str:
-    names = ", ".join(left.first) + (", ..." if left.count > len(left.first) else "")
-    which = "1 group" if left.count == 1 else f"{left.count:,} groups"
-    of = "" if left.count == 1 else f" (of {left.first[0]})"
-    return f"{which}: {names}. {left.message}{of}"
+    names = ", ".join(left.first)
+    return (
+        f"1 group, {names}: {left.message}"
+        if left.count == 1
+        else f"{left.count:,} groups, first {names}: {left.message}"
+    )
 
 
 def groups_table(groups: GroupsSummary, page: int, *, unicode: bool) -> Table | None:
@@ -55,7 +57,7 @@ def groups_table(groups: GroupsSummary, page: int, *, unicode: bool) -> Table | 
 
 
 def _columns_of_each(groups: GroupsSummary, *, with_errors: bool) -> dict[str, list[str]]:
-    columns = {", ".join(groups.by): [one.name for one in groups.each]}
+    columns = {"/".join(groups.by): [one.name for one in groups.each]}
     for name in groups.each[0].values:
         columns[name] = [_value(one, name, with_errors=with_errors) for one in groups.each]
     notes = ["" if one.status is Status.CONVERGED else one.reason for one in groups.each]
@@ -88,7 +90,7 @@ def distribution_table(distributions: dict[str, Distribution], page: int, *, uni
     columns = {
         "parameter": list(distributions),
         "median": [_short(one.quantiles[2]) for one in each],
-        "median error": ["" if one.error is None else _short(one.error) for one in each],
+        "error": ["" if one.error is None else _short(one.error) for one in each],
         "quartiles": [f"{_short(one.quantiles[1])} .. {_short(one.quantiles[3])}" for one in each],
         "from": [_short(one.edges[0]) for one in each],
         "to": [_short(one.edges[1]) for one in each],
@@ -96,12 +98,12 @@ def distribution_table(distributions: dict[str, Distribution], page: int, *, uni
     for kind in DISPENSABLE:
         if _left_over(columns, page) < NARROWEST or not any(columns[kind]):
             del columns[kind]
-    bins = max(NARROWEST, min(WIDEST, _left_over(columns, page)))
+    bins = max(NARROWEST, _left_over(columns, page))
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", pad_edge=False)
     pictures = [histogram(one.histogram, bins, unicode=unicode) for one in each]
     for name in columns:
         if name == "to":
-            table.add_column("distribution", width=bins, no_wrap=True)
+            table.add_column("distribution", no_wrap=True)
         table.add_column(name, justify="left" if name in {"parameter", "to"} else "right", overflow="fold")
     ends = list(columns)
     for place, picture in enumerate(pictures):

@@ -125,7 +125,7 @@ def _significant(value: float | None, digits: int) -> str:
 
 
 def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:

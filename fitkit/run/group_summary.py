@@ -9,7 +9,7 @@ from fitkit.grouped import GroupedFit, status_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.result import Distribution, GroupsLeft, GroupsSummary, OneGroup, Status
 from fitkit.run.grouped_assembly import AssembledGroups
-from fitkit.run.numbers import counted, number
+from fitkit.run.numbers import number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +45,13 @@ def verdict_on_groups(fit: GroupedFit, share: float = 1.0) -> GroupsVerdict:
     count, converged = len(fit), int(fit.converged.sum())
     if (fit.reason == Reason.INTERRUPTED).any():
         ended = int((fit.reason != Reason.INTERRUPTED).sum())
-        message = f"Interrupted: {ended:,} of {counted(count, 'group')} ended, {converged:,} of them converged."
+        message = f"Interrupted: {ended:,} of {count:,} groups ended, {converged:,} of them converged."
         return GroupsVerdict(status=Status.INTERRUPTED, reason="interrupted", message=message)
     if fit.shared is not None and not _is_claim(fit.shared.reason):
         status = status_of(fit.shared.reason)
         return GroupsVerdict(status=status, reason=fit.shared.reason.word, message=fit.shared.message)
     if converged < share * count:
-        message = f"Not converged: {count - converged:,} of {counted(count, 'group')} failed, {converged:,} converged."
+        message = f"Not converged: {count - converged:,} of {count:,} groups failed, {converged:,} converged."
         return GroupsVerdict(status=Status.NOT_CONVERGED, reason=FAILED, message=message)
     if fit.shared is not None:
         return GroupsVerdict(status=Status.CONVERGED, reason=fit.shared.reason.word, message=fit.shared.message)

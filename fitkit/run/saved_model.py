@@ -104,6 +104,9 @@ def read_saved(folder: Path) -> SavedModel:
     for name in ("result.json", "config.yaml"):
         if not (folder / name).is_file():
             raise unusable(folder, f"there is no `{name}` in it")
+    if (folder / "groups.csv").is_file():
+        way_out = "the parameters of each group are in its `groups.csv`; its predictions in `predictions.csv`"
+        raise unusable(folder, "it has a fit for each of many groups, and `predict` is of one", way_out)
     if not (folder / NOTES).is_file() or not (folder / NUMBERS).is_file():
         raise unusable(
             folder, f"there is no `{NOTES}` with `{NUMBERS}` in it: it had no rows, or is of an older fitkit"
