@@ -177,6 +177,11 @@ class BoundKernel:
         """Return the results as arrays of the device, which may still be under way."""
         return self._function(self.leaves, *moving)
 
+    @property
+    def structure(self) -> int:
+        """A number that kernels of one structure of the given arguments share."""
+        return id(self._function)
+
     def program(self, *moving: Any) -> Any:
         """Return the traced program, a closed jaxpr of the leaves and what moves; after a call at no cost."""
         return self._function.trace(self.leaves, *moving).jaxpr  # type: ignore[attr-defined]  # of what jax.jit returns

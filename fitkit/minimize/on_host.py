@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array
+from fitkit.minimize.compiled import walk_compiled
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.stopping import CLAIMS, Measures, Reason, Stopping, StopRule, judge
@@ -27,6 +28,11 @@ def walk_on_host(
     """Return where the search from theta, shape (free,), ends, a step at a time."""
     import numpy as np
 
+    compiled = optimizer.compiled(problem, rule)
+    if compiled is not None:
+        search = walk_compiled(problem, optimizer, compiled, stopping, theta, watch)
+        if search is not None:
+            return search
     state = optimizer.init(problem, array(theta, problem.lower.dtype), seed)
     best, best_step, step = state, 0, 0
     largest = np.abs(np.asarray(state.theta, np.float64))

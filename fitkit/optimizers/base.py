@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fitkit.component import Component
-from fitkit.optimizers.stopping import Measures
+from fitkit.optimizers.stopping import Measures, StopRule
 from fitkit.problem import Problem
 from fitkit.types import Theta, WholeScalar
+
+if TYPE_CHECKING:
+    from fitkit.optimizers.compiled_search import CompiledSearch
 
 
 class State(Protocol):
@@ -52,6 +55,11 @@ class Solver(Optimizer):
     @abstractmethod
     def step(self, problem: Problem, state: Any) -> Any:
         """Return the state after one step; it is not worse, or says that it is stalled or not finite."""
+
+    def compiled(self, problem: Problem, rule: StopRule) -> CompiledSearch | None:
+        """Return a program that makes many steps at once, where there is one that is worth its compilation."""
+        del problem, rule
+        return None
 
     def finish(self, problem: Problem, state: Any) -> Any:
         """Return the state with the last digits that are cheap to have, at a point that passed the stop rule, or itself."""

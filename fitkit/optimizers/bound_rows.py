@@ -24,6 +24,11 @@ REMEMBERED_UP_TO = 2**20
 """Numbers of a Jacobian up to which its point is kept, 8 MB."""
 
 
+MOST_STRUCTURES = 4096
+"""Structures and shapes of problems whose searches are counted."""
+_SEARCHES: OrderedDict[tuple[int, ...], int] = OrderedDict()
+
+
 @final
 class BoundRows:
     """What is kept of a problem between looks at it; a problem never changes, so it cannot go stale."""
@@ -38,6 +43,8 @@ class BoundRows:
         self.bounded = bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
         self.points: OrderedDict[bytes, Linearization] = OrderedDict()
         self.curvatures: OrderedDict[bytes, Matrix] = OrderedDict()
+        self.predictions: tuple[bytes, Vector] | None = None
+        """Of the point where a search ended."""
 
     @classmethod
     def of(cls, problem: Problem) -> BoundRows:
@@ -56,6 +63,17 @@ class BoundRows:
             chunks = self._problem.rows.chunks(CHUNK)
             self._bound[key] = [kernel.bound(len(rows) * size, self._problem, rows) for rows in chunks]
         return self._bound[key]
+
+    def searches(self, kernel: Kernel[..., Any], size: int) -> int:
+        """Return how many searches of problems of this structure and shape began in this process, and count this one."""
+        chunks = self.chunks_of(kernel, size)
+        shape = () if self._problem.rows is None else (len(self._problem.rows), size)
+        key = (chunks[0].structure, *shape)
+        before = _SEARCHES.pop(key, 0)
+        _SEARCHES[key] = before + 1
+        if len(_SEARCHES) > MOST_STRUCTURES:
+            _SEARCHES.popitem(last=False)
+        return before
 
 
 def remember(kept: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:

@@ -101,6 +101,9 @@ class LeastSquares:
         """Return predictions on the scale of the target at theta, shape (rows,)."""
         import numpy as np
 
+        known = BoundRows.of(self.problem).predictions
+        if known is not None and known[0] == theta.tobytes():
+            return known[1]
         parts = [np.asarray(expansion.predictions, np.float64) for expansion in self.expansions(theta)]
         return np.concatenate(parts)[: len(self.rows)]
 

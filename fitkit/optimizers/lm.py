@@ -7,11 +7,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
+from fitkit.optimizers.compiled_search import CompiledSearch
 from fitkit.optimizers.damped_system import DampedSystem
-from fitkit.optimizers.exact_newton import EPSILON, loses_digits, newton_step, rounding_of_minimum
+from fitkit.optimizers.exact_newton import EPSILON, newton_step
+from fitkit.optimizers.last_digits import refined_theta
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, relative_length, state_at
 from fitkit.optimizers.linearization import Linearization
+from fitkit.optimizers.lm_constants import (
+    BEND_LIMIT,
+    CRAWLING,
+    FORGETTING,
+    LEAST_DAMPING,
+    MOST_PATIENCE,
+    MOST_POLISHING,
+    POLISH_BELOW,
+    SHORT,
+)
+from fitkit.optimizers.stopping import StopRule
 from fitkit.optimizers.subspace import bend_step, damped_step
 from fitkit.problem import Problem
 from fitkit.types import Positive, Theta, WholeScalar
@@ -21,25 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
-
-FORGETTING = 0.8
-"""The scale D follows falling column norms by this factor a step: never forgetting loses MGH10, forgetting at once BoxBOD."""
-BEND_LIMIT = 0.75
-"""A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
-LEAST_DAMPING = 1e-16
-"""Where a fit without any bend still crawls along a nearly flat valley, damping is all that holds it back: none is tried."""
-MOST_POLISHING = 8
-"""The most Newton steps after the tolerance is met; each doubles the digits until rounding ends it."""
-POLISH_BELOW = 0.05
-"""Relative offset below which a Newton step on the exact Hessian is tried."""
-SHORT = 1e-4
-"""Relative length of a step below which a Newton step is tried: residuals that vanish have no small offset."""
-CRAWLING = 8
-"""Steps in a row that each lower the objective by less than a hundredth, after which a Newton step is tried."""
-NEIGHBOURHOOD = 1e3
-"""How many times the rounding of the minimum it may lie away from where rounding had ended the search."""
-MOST_PATIENCE = 64
-"""The longest wait, in steps, after Newton steps that failed; it doubles with each."""
 
 
 @final
@@ -83,6 +77,10 @@ class LevenbergMarquardt(Solver):
             state = replace(state, wait=state.patience, patience=longer, evaluations=state.evaluations + 1)
         return _descend(problem, state)
 
+    def compiled(self, problem: Problem, rule: StopRule) -> CompiledSearch | None:
+        """Return the compiled search of a small problem that has been searched before."""
+        return CompiledSearch.of(problem, rule, self.damping)
+
     def finish(self, problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
         """Return the state after Newton steps for as long as they shrink the slope: the tolerance is met, digits follow."""
         for _ in range(MOST_POLISHING):
@@ -102,7 +100,8 @@ def _scale(theta: Vector, point: Linearization, remembered: Vector) -> Vector:
     import numpy as np
 
     own = np.where(theta != 0, np.abs(theta), np.inf)
-    least = np.where(point.column_norms > 0, EPSILON * point.sum_of_squares**0.5 / own, 0.0)
+    with np.errstate(invalid="ignore"):  # where the sum of squares has overflowed, the search is over
+        least = np.where(point.column_norms > 0, EPSILON * point.sum_of_squares**0.5 / own, 0.0)
     scale = np.maximum(remembered, np.maximum(point.column_norms, least))
     return np.where(scale > 0, scale, 1.0)
 
@@ -226,31 +225,13 @@ def _refined(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
     """Return the state at the minimum to the last digit, where rounding in doubles leaves too few; else the state itself."""
     import numpy as np
 
-    squares = LeastSquares(problem)
-    if state.point.sum_of_squares == 0 or not state.movable.any():
-        return state
-    curvature = squares.curvature(state.theta, state.point)
-    exact = newton_step(state.point, curvature, state.movable)
-    with np.errstate(all="ignore"):
-        rounding = np.hypot(exact.step, rounding_of_minimum(squares, state.theta, state.point, exact, measured=False))
-    if len(exact.flat) or exact.saddle is not None:
-        return state
-    if not loses_digits(rounding, state.theta, state.largest, state.movable):
-        return state
-    from fitkit.optimizers.refinement import refine  # few fits need it
-
-    refined = refine(squares, state.theta, curvature, state.movable)
-    if refined is None:
-        return state
-    theta = refined.theta.rounded()
-    point = squares.linearize(theta)
-    # Not by the objective: where residuals are small against their terms, its own rounding hides which point is lower.
-    if not point.finite or (np.abs(theta - state.theta) > NEIGHBOURHOOD * rounding)[state.movable].any():
+    theta = refined_theta(problem, state.theta, state.point, state.movable, state.largest)
+    if theta is None:
         return state
     return state_at(
         problem,
         theta,
-        point,
+        LeastSquares(problem).linearize(theta),
         scale=state.scale,
         largest=np.maximum(state.largest, np.abs(theta)),
         damping=state.damping,

@@ -1,0 +1,193 @@
+"""What the compiled search knows in single numbers, and what it makes of the point that a turn of its loop found."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from fitkit.backend import jax, jnp
+from fitkit.optimizers.exact_newton import FLAT, WHITENED_UP_TO
+from fitkit.optimizers.lm_constants import (
+    BEND_LIMIT,
+    CRAWLING,
+    LEAST_DAMPING,
+    MOST_PATIENCE,
+    MOST_POLISHING,
+    POLISH_BELOW,
+    SHORT,
+)
+from fitkit.optimizers.stopping import Measures, Reason, StopRule, judge
+
+HOST = -1
+"""The status where host steps have to go on."""
+SINGULAR = 1e24
+"""The square of a condition number of the scaled Jacobian, from above, from which on it is the host's."""
+UNDERFLOW = 1e-280
+
+
+class Numbers(NamedTuple):
+    """The state of the search but for what is as long as theta; all of them float64, so that they fit into one array."""
+
+    damping: Any
+    growth: Any
+    value: Any
+    """The sum of squares."""
+    theta_change: Any
+    offset: Any
+    """|Q'r| / |r|; too large where the Jacobian is singular."""
+    singular: Any
+    wait: Any
+    patience: Any
+    crawled: Any
+    evaluations: Any
+    step: Any
+    begins: Any
+    """1 until the first point has been looked at."""
+    looks: Any
+    """1 if S is wanted at the first point, and no step."""
+    left: Any
+    """Newton steps that may still be made after the tolerance was met."""
+    polished: Any
+    """1 if one of them was."""
+    reason: Any
+    """Why the search ended, for the time after that."""
+    status: Any
+    """0 while it goes on, then a `Reason` or `HOST`."""
+    turns: Any
+    rows: Any
+    """Points taken, those after the tolerance was met counting as one."""
+    taken: Any
+    """1 if the last turn's point was."""
+
+    @classmethod
+    def of(cls, packed: jax.Array) -> Numbers:
+        """Return the numbers by name."""
+        return cls(*(packed[k] for k in range(len(cls._fields))))
+
+    def packed(self) -> jax.Array:
+        """Return them side by side, shape (numbers,): by selection, as stacking would compile a program for each."""
+        import numpy as np
+
+        packed = jnp.zeros(len(self))
+        for k, number in enumerate(self):
+            packed = jnp.where(np.arange(len(self)) == k, number, packed)
+        return packed
+
+
+class Found(NamedTuple):
+    """What is known of a trial point."""
+
+    step: jax.Array
+    """See `_Step.sizes`."""
+    squares: jax.Array
+    """The squared lengths of the columns of [J r], shape (free + 1,)."""
+    maxima: jax.Array
+    """Over the parameters: the cosine times |r|, the relative move, that of the damped step, 1 if beyond a bound, 1 if it
+    moved."""
+    sums: jax.Array
+    """Over the parameters: the square of the condition number from above, over `free`; the slope in the metric of the Newton
+    step, squared; and |Q'r|²."""
+
+
+def is_newton(now: Numbers) -> Any:
+    """Return whether the next step is Newton's: after the tolerance is met, or where `lm` tries to polish."""
+    near = (now.offset < POLISH_BELOW) | (now.theta_change < SHORT)
+    wanted = (now.wait <= 0) & (near | (now.crawled >= CRAWLING))
+    return (now.begins == 0) & ((now.left > 0) | (now.looks > 0) | wanted)
+
+
+def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, jax.Array]:
+    """Return the numbers after a turn, `Numbers` side by side, and a row of history for the point found, shape (3,)."""
+    newton, begins = is_newton(now), now.begins > 0
+    total = found.squares[-1]
+    finite = jnp.isfinite(jnp.sum(found.squares))
+    singular = ~(found.sums[0] * (len(found.squares) - 1) < SINGULAR)
+    curved = ~newton & ~(4 * found.step[0] <= BEND_LIMIT**2 * found.step[1])
+    good, undecided = _newton_verdict(now, found)
+    descends, ratio = _descends(now, found)
+    accept = begins | (finite & (found.maxima[4] > 0) & jnp.where(newton, good, descends & ~curved))
+    short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
+    host = short | jnp.where(newton, undecided | (now.singular > 0), finite & (found.maxima[3] > 0))
+    host = host | (newton & accept & (found.maxima[3] > 0)) | (accept & ~(finite & (total > UNDERFLOW)))
+    taken = accept & ~host & ~(newton & (now.looks > 0))
+
+    measures = _measures(now, found, begins, finite)
+    step = now.step + jnp.where(begins | (now.polished > 0), 0, 1)
+    code = judge(rule, step, 0, measures, jnp)
+    claims = (code >= Reason.GRADIENT_SMALL) & (code <= Reason.LOSS_FLAT) & (now.looks == 0)
+    finishing = now.left > 0
+    left = jnp.where(finishing, now.left - 1, jnp.where(claims, MOST_POLISHING, 0))
+    ended = finishing & jnp.where(accept, left == 0, newton)
+    stops = taken & ~finishing & ~claims & (now.looks == 0)
+    status = jnp.where(
+        ended, now.reason, jnp.where(stops, code, jnp.where((now.looks > 0) & newton, Reason.STALLED, 0))
+    )
+    after = _after(now, taken, newton, begins, ratio)
+    numbers = after._replace(
+        value=jnp.where(taken, total, now.value),
+        theta_change=jnp.where(taken & ~begins, measures.theta_change, now.theta_change),
+        offset=jnp.where(taken, jnp.sqrt(found.sums[2] / total), now.offset),
+        singular=jnp.where(taken, singular, now.singular),
+        crawled=jnp.where(
+            taken & ~begins, jnp.where(now.value - total < 0.01 * total, now.crawled + 1, 0), now.crawled
+        ),
+        evaluations=now.evaluations + jnp.where(curved, 0, 1),
+        step=jnp.where(taken, step, now.step),
+        left=jnp.where(taken, left, now.left),
+        polished=jnp.where(taken & finishing, 1, now.polished),
+        reason=jnp.where(taken & ~finishing & claims, code, now.reason),
+        status=jnp.where(host, HOST, status),
+        rows=now.rows + jnp.where(taken & (now.polished == 0), 1, 0),
+    )
+    return numbers.packed(), jnp.stack([total, measures.optimality, measures.theta_change])
+
+
+def _newton_verdict(now: Numbers, found: Found) -> tuple[Any, Any]:
+    """Return whether a Newton step is to be taken, and whether the host has to tell."""
+    floor = FLAT * jnp.maximum(1.0, found.step[2])
+    saddle = found.step[1] < -10 * floor
+    flat = ~saddle & ~(found.step[1] > floor)
+    whitened = jnp.maximum(-found.step[1], found.step[2]) <= WHITENED_UP_TO
+    shrinks = 4 * found.sums[1] <= found.step[0]
+    good = ~saddle & ~flat & (found.squares[-1] <= now.value * (1 + 1e-9)) & shrinks
+    # On the way, a step whose metric has lost its digits is judged by what it gains; at the end, by the host.
+    return good, jnp.where(whitened, flat, (now.left > 0) | (now.looks > 0))
+
+
+def _descends(now: Numbers, found: Found) -> tuple[Any, Any]:
+    """Return whether a damped step lowers the objective as foretold, and the share of that which it does."""
+    actual, foretold = now.value - found.squares[-1], found.step[2]
+    ratio = jnp.where((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
+    return (actual > 0) & (ratio > 1e-4), ratio
+
+
+def _measures(now: Numbers, found: Found, begins: Any, finite: Any) -> Measures:
+    total = found.squares[-1]
+    change = jnp.maximum((now.value - total) / now.value, found.sums[2] / total)
+    return Measures(
+        value=total,
+        optimality=jnp.where(total > 0, found.maxima[0] / jnp.sqrt(total), 0.0),
+        value_change=jnp.where(begins, jnp.nan, change),
+        theta_change=jnp.where(begins, jnp.nan, found.maxima[1]),
+        moved=~begins,
+        stalled=False,
+        at_rounding=False,
+        finite=finite,
+    )
+
+
+def _after(now: Numbers, taken: Any, newton: Any, begins: Any, ratio: Any) -> Numbers:
+    """Return the numbers with the damping, and the waits for Newton steps, after a turn."""
+    softer = now.damping * jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(ratio, 1e3) - 1) ** 3)
+    softer = jnp.minimum(jnp.maximum(softer, LEAST_DAMPING), 1e20)
+    harder = jnp.where(newton, now.damping, now.damping * now.growth)
+    waited = jnp.where(begins, now.wait, jnp.where(newton, 0, jnp.maximum(0, now.wait - 1)))
+    failed = newton & ~taken
+    return now._replace(
+        damping=jnp.where(taken, jnp.where(newton | begins, now.damping, softer), harder),
+        growth=jnp.where(taken, jnp.where(begins, now.growth, 2.0), jnp.where(newton, now.growth, 2 * now.growth)),
+        wait=jnp.where(failed, now.patience, jnp.where(taken, waited, now.wait)),
+        patience=jnp.where(failed, jnp.minimum(2 * now.patience, MOST_PATIENCE), now.patience),
+        begins=jnp.where(taken, 0, now.begins),
+        turns=now.turns + 1,
+        taken=taken,
+    )
