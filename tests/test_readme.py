@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command import here
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +59,41 @@ def test_the_config_gives_the_output_beside_it(tmp_path: Path) -> None:
     done = run("-m", "fitkit", "train", "decay.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert without_times(done.stdout) == without_times(expected)
+
+
+def test_fits_as_tests_say_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = README[README.index("## Fits as tests") : README.index("## Checking gradients")]
+    (config,) = re.findall(r"^```yml\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    (tmp_path / "fits").mkdir()
+    (tmp_path / "fits/decay.yaml").write_text(config, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    commands = [
+        line[2:] for block in blocks("text") if block in section for line in block.splitlines() if line[:1] == "$"
+    ]
+    assert [command.split()[1] for command in commands] == ["train", "batch", "batch", "compare"]
+    train, update, batch, compare = (shlex.split(command)[1:] for command in commands)
+    found = here(*train, "--no-save")
+    assert (found.code, table("expectation", found.out)) == (6, table("expectation", section))
+    text = config.replace("    background: {min: 0, max: 20}\n", "")
+    (tmp_path / "fits/decay.yaml").write_text(text, encoding="utf-8")
+    assert here("train", "fits/decay.yaml", "--out", "runs/before").code == 0
+    assert here(*update).code == 0
+    found = here(*batch)
+    assert (found.code, table("baseline", found.out)) == (6, table("baseline", section))
+    assert here("train", "fits/decay.yaml", "--out", "runs/after", "--set", "data.where=t < 9").code == 0
+    found = here(*compare)
+    assert (found.code, found.err) == (0, "")
+    assert table("parameter", found.out) == table("parameter", section)
+    assert table("status", found.out) == table("status", section)
+
+
+def table(first: str, text: str) -> list[str]:
+    """Return the lines from that which begins with a word to the next empty one or the end of its block, in ASCII."""
+    lines = text.replace("→", "->").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split(" ")[0] == first)
+    rest = [line.rstrip() for line in lines[start:]]
+    return rest[: next((number for number, line in enumerate(rest) if line in ("", "```")), len(rest))]
 
 
 @pytest.fixture(scope="module")
