@@ -36,7 +36,6 @@ def refused(folder: Path, text: str) -> list[Diagnostic]:
         (DATA + MODEL + PARAMETERS + "multistart: {starts: 5}\n", "E111", 4, 1, "exclude each other"),
         (DATA + MODEL + PARAMETERS + "uncertainty: bootstrap\n", "E111", 4, 14, "`covariance`"),
         (DATA + MODEL + PARAMETERS + "uncertainty: {kind: profile}\n", "E111", 4, 21, "`covariance`"),
-        (DATA + MODEL + PARAMETERS + "uncertainty: {kind: covariance, hessian: exact}\n", "E111", 4, 42, "remove `hessian`"),
         (DATA + MODEL + PARAMETERS + "optimizer: adam\n", "E111", 4, 12, "`lm`"),
         (DATA.replace("g}", "g, validation: 0.2}") + MODEL + PARAMETERS, "E111", 1, 46, "remove it"),
         (DATA + MODEL + "parameters: {a: 1, b: {start: 1, shared: true, fixed: true}}\n", "E111", 3, 34, "is fixed"),

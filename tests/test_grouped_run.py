@@ -228,3 +228,28 @@ def test_a_share_of_the_groups_may_be_enough(tmp_path: Path, share: float, code:
         | {key: None for key in document["expectations"][0] if key == "note"}
     ]
     assert (document["groups"]["converged"], document["groups"]["failed"]) == (3, 1)
+
+
+@pytest.mark.parametrize("uncertainty", [{"hessian": "exact"}, {"sandwich": "always"}, {"level": 0.5}])
+def test_errors_are_made_as_the_config_says(tmp_path: Path, uncertainty: dict[str, Any]) -> None:
+    points = curves("ab", 8, sizes=(20,))
+    asked = {"uncertainty": {"kind": "covariance", **uncertainty}}
+    _, _, rows = ran(tmp_path, config(table(points), data={"group_by": "g"}, **asked))
+    for row in rows:
+        alone = fit(config(table({"g": points[row["g"]]}), **asked)).result
+        for name, parameter in alone.parameters.items():
+            assert float(row[f"{name}_error"]) == pytest.approx(parameter.error, rel=1e-6)
+
+
+def test_without_errors_there_are_none(tmp_path: Path) -> None:
+    points = curves("ab", 9, sizes=(20,))
+    code, document, rows = ran(tmp_path, config(table(points), data={"group_by": "g"}, uncertainty="none"))
+    assert (code, document["uncertainty"]["message"]) == (0, "none were asked for")
+    assert {row["a_error"] for row in rows} == {""}
+
+
+def test_no_steps_are_no_fit(tmp_path: Path) -> None:
+    points = curves("ab", 10, sizes=(20,))
+    code, document, rows = ran(tmp_path, config(table(points), data={"group_by": "g"}, stopping={"max_steps": 0}))
+    assert (code, document["reason"]) == (4, "groups_failed")
+    assert [(row["a"], row["reason"], row["steps"]) for row in rows] == [("2.0", "max_steps", "0")] * 2

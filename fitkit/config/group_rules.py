@@ -14,7 +14,7 @@ from fitkit.models import FormulaModel, Model
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.parameters import Parameter
 from fitkit.types import ColumnName
-from fitkit.uncertainty import Bootstrap, Covariance, Profile
+from fitkit.uncertainty import Bootstrap, Profile
 
 FIXED_COLUMNS: Final = ("status", "loss", "steps", "message", "reason", "rows", "flags")
 """Columns of the table of groups beside the keys, the parameters and their errors."""
@@ -96,11 +96,6 @@ def _beside(sections: Sections) -> Iterator[Diagnostic]:
         refused.append((("multistart",), "`multistart`", "remove it; a column can say where each group starts"))
     if isinstance(uncertainty, Bootstrap | Profile):
         refused.append((("uncertainty", "kind"), f"`{uncertainty.kind}`", "use `covariance`, or `none`"))
-    refused += [
-        (("uncertainty", key), f"`{key}: {getattr(uncertainty, key)}`", f"remove `{key}`")
-        for key in ("hessian", "sandwich")
-        if isinstance(uncertainty, Covariance) and getattr(uncertainty, key) != "auto"
-    ]
     if isinstance(optimizer, FirstOrder):
         refused.append((("optimizer", "kind"), f"`{optimizer.kind}`", "use `auto`, `lm`, `newton` or `lbfgs`"))
     if isinstance(sections.get("loss"), CrossEntropy):

@@ -27,6 +27,7 @@ from fitkit.run.numbers import number
 from fitkit.run.one_group import single_fitter
 from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
+from fitkit.uncertainty import Covariance
 from fitkit.uncertainty.settings import NoUncertainty
 
 if TYPE_CHECKING:
@@ -144,7 +145,17 @@ def _fit(source: ConfigSource, assembled: AssembledGroups, options: GroupOptions
         return bool(options.interrupted()) or time.perf_counter() - began > limit
 
     alone = single_fitter(config.optimizer, config.stopping, config.uncertainty, seed=config.seed, interrupted=stop)
-    fit = fit_groups(assembled.problem, assembled.groups, alone, stop=stop, show=options.show)
+    asked = config.uncertainty if isinstance(config.uncertainty, Covariance) else Covariance()
+    fit = fit_groups(
+        assembled.problem,
+        assembled.groups,
+        alone,
+        max_steps=config.stopping.max_steps,
+        exact=asked.hessian == "exact",
+        sandwich=asked.sandwich == "always",
+        stop=stop,
+        show=options.show,
+    )
     late = bool((fit.reason == Reason.INTERRUPTED).any()) and not options.interrupted()
     messages = {**fit.messages, **{group: refusal.message for group, refusal in assembled.refused.items()}}
     reasons = fit.reason
