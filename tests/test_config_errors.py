@@ -263,16 +263,6 @@ def test_batches_need_rows(refuse: Refuse) -> None:
     assert one(found)[:3] == ("E111", 3, 25)
 
 
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [(f"data: p.csv\nmodel: {{kind: {kind}, target: y}}\n", (2, 15)) for kind in ("matrix_factorization",)],
-)
-def test_what_is_not_available_yet_in_a_section(refuse: Refuse, text: str, place: tuple[int, int]) -> None:
-    code, line, column, words = one(refuse(text))
-    assert (code, (line, column)) == ("E110", place)
-    assert "not available yet" in words
-
-
 def test_yaml_mistakes_and_others_are_told_together(refuse: Refuse) -> None:
     found = refuse(BASE + "loss: &x mse\nname: *x\nname: a\nseed: !int 3\nstoping: {}\n")
     assert [(d.code, d.line) for d in found] == [("E103", 4), ("E103", 5), ("E106", 6), ("E103", 7), ("E104", 8)]

@@ -208,7 +208,7 @@ def test_generated_tables_come_out_the_same(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(script["write"].__globals__, "FOLDER", tmp_path)
     script["main"]()
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"decay.csv", "outliers.csv", "oscillator.csv"}
+    assert written == {"decay.csv", "outliers.csv", "oscillator.csv", "ratings.csv"}
     assert all((tmp_path / name).read_bytes() == (ROOT / "datasets" / name).read_bytes() for name in written)
 
 

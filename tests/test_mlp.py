@@ -221,7 +221,8 @@ def test_the_saved_arrays_predict_from_raw_inputs(tmp_path: Path) -> None:
     assert all(entry["value"] is None for entry in result["parameters"].values())
     assert result["parameters"]["weight1"]["shape"] == [6, 6]
     assert any("`same` is constant" in warning for warning in result["warnings"])
-    arrays = np.load(tmp_path / "run" / "parameters.npz")
+    with np.load(tmp_path / "run" / "parameters.npz") as archive:
+        arrays = dict(archive)
     matrix = np.column_stack([X, Z, COLOR == "green", COLOR == "red", Y, np.full(40, 3.0)])
     logits = np.tanh(matrix @ arrays["weight1"] + arrays["bias1"]) @ arrays["weight2"] + arrays["bias2"]
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -15,7 +15,16 @@ import fitkit.models as folder
 from fitkit.backend import jax, jnp
 from fitkit.errors import ConfigError
 from fitkit.expressions import parse_equation
-from fitkit.models import MODELS, FormulaModel, LinearModel, Model, MultilayerPerceptron, PolynomialModel, PythonModel
+from fitkit.models import (
+    MODELS,
+    FormulaModel,
+    LinearModel,
+    MatrixFactorization,
+    Model,
+    MultilayerPerceptron,
+    PolynomialModel,
+    PythonModel,
+)
 from fitkit.problem import ShapeMismatchError
 
 HERE = Path(__file__).parent
@@ -37,6 +46,8 @@ not_callable = 3
 """
 X = np.array([-1.5, 0.0, 0.25, 2.0])
 Z = np.array([4.0, 3.0, -2.0, 0.5])
+USERS, ITEMS = np.array([0, 1, -1, 0]), np.array([0, 1, 1, -1])
+"""Places, -1 for what the fit has not seen."""
 
 
 @pytest.fixture
@@ -50,7 +61,7 @@ def python(folder_of_file: Path, function: str) -> PythonModel:
 
 
 def predict(model: Model, **values: Any) -> Any:
-    inputs = {"x": jnp.asarray(X), "z": jnp.asarray(Z)}
+    inputs = {"x": jnp.asarray(X), "z": jnp.asarray(Z)} | {"user": jnp.asarray(USERS), "item": jnp.asarray(ITEMS)}
     return np.asarray(model.predict({name: jnp.asarray(value) for name, value in values.items()}, inputs))
 
 
@@ -93,6 +104,17 @@ def test_every_listed_model_predicts_what_numpy_does(beside: Path) -> None:
             MultilayerPerceptron(inputs=("x", "z"), target="y", hidden=(3,)),
             {"weight1": weight, "bias1": bias, "weight2": np.array([[1.0], [-2.0], [3.0]]), "bias2": np.array([0.5])},
             np.maximum(np.column_stack([X, Z]) @ weight + bias, 0) @ [1.0, -2.0, 3.0] + 0.5,
+        ),
+        (
+            MatrixFactorization(user="user", item="item", target="y", rank=2),
+            {
+                "mean": 3.0,
+                "user_bias": np.array([0.5, -0.5]),
+                "item_bias": np.array([0.0, 1.0, 2.0]),
+                "user_factors": np.array([[1.0, 2.0], [3.0, 4.0]]),
+                "item_factors": np.array([[1.0, 0.0], [0.5, 1.0], [7, 7]]),
+            },
+            [3 + 0.5 + 0 + 1, 3 - 0.5 + 1 + 5.5, 3 + 1, 3 + 0.5],
         ),
     ]
     assert {type(model) for model, _, _ in cases} == set(MODELS)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from fitkit.component import Component
 from fitkit.config.config import Config
-from fitkit.config.kinds import LATER_KINDS, SECTIONS, keys, kind_name
+from fitkit.config.kinds import SECTIONS, TOLD_APART, keys, kind_name
 from fitkit.config.scalars import described
 from fitkit.config.tree import MOST_TOLD, QUOTE_COMMAS, Path, Tree, child
 from fitkit.errors import Diagnostic, did_you_mean, one_of
@@ -156,7 +156,7 @@ def _owner(path: Path, tree: Tree) -> tuple[Any, str]:
     if section == "parameters" and len(path) > 2:
         owner = RandomStart if path[2] == "start" else Prior
         return owner, f" in `{'.'.join(map(str, path))}`"
-    if section in LATER_KINDS or len(path) > 1:
+    if section in TOLD_APART or len(path) > 1:
         kind = str(getattr(tree.node((*path, "kind")), "value", ""))
         choices = {kind_name(cls): cls for cls in components_at(path)}
         if kind in choices:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO, final
 
-from fitkit.config.kinds import LATER_KINDS
+from fitkit.config.kinds import TOLD_APART
 from fitkit.config.short_forms import write_out
 from fitkit.errors import ConfigError, Diagnostic, did_you_mean
 from fitkit.yaml_text import MOST_BYTES, Broken, Entry, Mapping, Node, Scalar, decode, parse
@@ -114,7 +114,7 @@ def _on_top(below: Mapping, above: Mapping, *, whole: bool = False) -> Mapping:
     for key, entry in above.entries.items():
         old = entries.get(key)
         if old is not None and isinstance(old.node, Mapping) and isinstance(entry.node, Mapping):
-            replaced = whole and key in LATER_KINDS and _kind(entry.node) not in (None, _kind(old.node))
+            replaced = whole and key in TOLD_APART and _kind(entry.node) not in (None, _kind(old.node))
             entries[key] = Entry(entry.place, entry.node if replaced else _on_top(old.node, entry.node))
         else:
             entries[key] = entry

@@ -44,18 +44,8 @@ SECTIONS: Final[Mapping[str, tuple[type[Component], ...]]] = {
 }
 """The components of each section; of `parameters`, of each entry."""
 
-LATER_KINDS: Final[Mapping[str, frozenset[str]]] = {
-    "model": frozenset({"matrix_factorization"}),
-    "loss": frozenset(),
-    "optimizer": frozenset(),
-}
-"""Kinds of the language that cannot be used yet."""
-LATER_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset(),
-    "data": frozenset(),
-    "parameters": frozenset(),
-}
-"""Keys of the language that cannot be used yet, by section; those of `parameters` belong to each parameter."""
+TOLD_APART: Final = frozenset({"model", "loss", "optimizer"})
+"""Sections in which one kind's keys mean nothing to another."""
 
 
 def given_fields(cls: Any) -> tuple[Field[Any], ...]:

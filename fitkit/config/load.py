@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 
-from fitkit.config.availability import refuse_unavailable
 from fitkit.config.check_grad_rules import check_grad_rules
 from fitkit.config.config import Config
 from fitkit.config.constraint_rules import constraint_rules
@@ -62,10 +61,9 @@ def understood(outline: Outline, path: str, combination: int | None, *, from_std
         ConfigError: as by `load`.
     """
     root, mistaken = outline.picked(combination)
-    root, unavailable = refuse_unavailable(root)
     sections = read_sections(Tree(root))
     read_condition(sections)
-    problems = [*outline.problems, *mistaken, *unavailable, *sections.problems, *_name(sections)]
+    problems = [*outline.problems, *mistaken, *sections.problems, *_name(sections)]
     problems += [
         *objective_rules(sections),
         *reading_rules(sections),

@@ -99,7 +99,11 @@ def _model(sections: Sections) -> Iterator[Diagnostic]:
     for index, (name, key) in enumerate(zip(model.inputs_used, model.input_keys, strict=True)):
         path: Path = ("model", *key)
         if name in model.inputs_used[:index]:
-            yield tree.diagnostic(path, "E106", f"`{name}` stands in `inputs` twice", "keep one of them", value=True)
+            first = model.input_keys[model.inputs_used.index(name)][0]
+            message = (
+                f"`{name}` stands in `inputs` twice" if key[0] == first else f"`{name}` is both {first} and {key[0]}"
+            )
+            yield tree.diagnostic(path, "E106", message, "keep one of them", value=True)
         elif name == model.target_used:
             message = f"`{name}` is both the target and an input"
             yield tree.diagnostic(path, "E111", message, "remove it from the inputs", value=True)

@@ -7,7 +7,8 @@ from dataclasses import fields
 
 from fitkit.config.sections import Sections
 from fitkit.errors import Diagnostic
-from fitkit.models import Model
+from fitkit.losses.cross_entropy import CrossEntropy
+from fitkit.models import MatrixFactorization, Model
 from fitkit.optimizers import Automatic
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.parameters import Parameter
@@ -26,6 +27,11 @@ def trained_rules(sections: Sections) -> Iterator[Diagnostic]:
         if sections.get(key):
             message = f"`{key}` cannot be had of the model `{model.kind}`, whose weights are determined together only"
             yield tree.diagnostic((key,), "E111", message, f"remove `{key}`")
+    loss = sections.get("loss")
+    if isinstance(model, MatrixFactorization) and isinstance(loss, CrossEntropy):
+        message = "`matrix_factorization` predicts one number per row, and `cross_entropy` takes one for each class"
+        way_out = "take `mse` for ratings, or `binary_cross_entropy` for two classes"
+        yield tree.diagnostic(("loss", "kind"), "E111", message, way_out, value=True)
     uncertainty = sections.get("uncertainty")
     if isinstance(uncertainty, Profile | Bootstrap):
         message = f"the model `{model.kind}` has no error bars: its weights are not determined one by one"

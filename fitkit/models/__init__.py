@@ -5,6 +5,7 @@ from __future__ import annotations
 from fitkit.models.base import Model
 from fitkit.models.formula import FormulaModel
 from fitkit.models.linear import LinearModel
+from fitkit.models.matrix_factorization import MatrixFactorization
 from fitkit.models.mlp import MultilayerPerceptron
 from fitkit.models.polynomial import PolynomialModel
 from fitkit.models.python import PythonModel
@@ -14,6 +15,7 @@ MODELS: tuple[type[Model], ...] = (
     LinearModel,
     PolynomialModel,
     MultilayerPerceptron,
+    MatrixFactorization,
     PythonModel,
 )
 
@@ -21,6 +23,7 @@ __all__ = [
     "MODELS",
     "FormulaModel",
     "LinearModel",
+    "MatrixFactorization",
     "Model",
     "MultilayerPerceptron",
     "PolynomialModel",

@@ -35,6 +35,9 @@ class Model(Component):
     """Whether the model is one of many weights that are determined together only: it is trained by passes over the rows, in
     float32 unless the config says otherwise, and its weights have no errors and may have flat directions."""
 
+    batch: ClassVar[int] = 128
+    """How many rows an update of training takes, where the config does not say."""
+
     @property
     def has_constant(self) -> bool:
         """Whether R squared compares with the mean of the target (else with zero, for models through the origin)."""
@@ -127,6 +130,16 @@ class Model(Component):
         """Return the names and numbers of what is weighed, shape (rows, features), where inputs are coded."""
         del table
         return None
+
+    def places(self, table: Table) -> dict[str, Any] | None:
+        """Return the inputs by name as places among what is known of them, whole numbers, where they are looked up."""
+        del table
+        return None
+
+    def unseen(self, inputs: Inputs) -> dict[str, Any]:
+        """Return for each input that may be new which rows have one, shape (rows,), and are predicted all the same."""
+        del inputs
+        return {}
 
     def standardized(self, values: Values) -> Rows | None:
         """Return the parameters for standardized inputs, in the order of `parameter_names`; None where those are not."""

@@ -48,16 +48,26 @@ class Levels:
         found = np.minimum(np.searchsorted(known, values), len(known) - 1)
         return np.where(known[found] == values, found, -1)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the levels as JSON has them."""
+        return {"levels": list(self.names), "numbers": None if self.numbers is None else list(self.numbers)}
 
-def levels_of(table: Table, column: str) -> Levels:
-    """Return the levels of a column."""
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Levels:
+        """Return the levels that `as_json` told."""
+        return cls(names=tuple(told["levels"]), numbers=None if told["numbers"] is None else tuple(told["numbers"]))
+
+
+def levels_of(table: Table, column: str, counted: Truths | None = None) -> Levels:
+    """Return the levels of a column, of the rows that are `counted`, shape (rows,), or of all."""
     import numpy as np
 
     entries = [entry.strip(" \t") for entry in table.text(column)]
+    places = np.arange(len(entries)) if counted is None else np.flatnonzero(counted)
     if table.is_text(column):
-        return Levels(names=tuple(sorted(set(entries))), numbers=None)
-    values, first = np.unique(table.numeric(column), return_index=True)
-    return Levels(names=tuple(entries[row] for row in first.tolist()), numbers=tuple(values.tolist()))
+        return Levels(names=tuple(sorted({entries[row] for row in places.tolist()})), numbers=None)
+    values, first = np.unique(table.numeric(column)[places], return_index=True)
+    return Levels(names=tuple(entries[row] for row in places[first].tolist()), numbers=tuple(values.tolist()))
 
 
 @final
@@ -71,16 +81,13 @@ class CodedColumn:
 
     def as_json(self) -> dict[str, Any]:
         """Return the coding as JSON has it."""
-        levels = self.levels
-        numbers = None if levels is None or levels.numbers is None else list(levels.numbers)
-        return {"name": self.name, "levels": None if levels is None else list(levels.names), "numbers": numbers}
+        told = {"levels": None, "numbers": None} if self.levels is None else self.levels.as_json()
+        return {"name": self.name, **told}
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> CodedColumn:
         """Return the coding that `as_json` told."""
-        numbers = None if told["numbers"] is None else tuple(told["numbers"])
-        levels = None if told["levels"] is None else Levels(names=tuple(told["levels"]), numbers=numbers)
-        return cls(name=told["name"], levels=levels)
+        return cls(name=told["name"], levels=None if told["levels"] is None else Levels.from_json(told))
 
     @property
     def features(self) -> tuple[str, ...]:

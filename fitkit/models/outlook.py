@@ -23,3 +23,5 @@ class Outlook:
     """Where each class has a prediction of its own."""
     plain: bool
     """Whether parameters must be searched as they are reported, because bounds, ties or priors are about them."""
+    middle: float = 0.0
+    """The prediction, on the scale of the link, that is best where it is the same for all rows."""

@@ -14,7 +14,8 @@ class Automatic(Component):
     """The optimizer that suits the problem.
 
     `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond and
-    for objectives with kinks. `adam` with batches of 128 rows and 100 epochs for `mlp` and `matrix_factorization`.
+    for objectives with kinks. `adam` with 100 epochs for `mlp`, in batches of 128 rows, and
+    `matrix_factorization`, in batches of 512.
     """
 
     kind: Literal["auto"] = "auto"

@@ -9,6 +9,7 @@ from fitkit.optimizers import Optimizer
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.result import FitSummary, UncertaintySummary
 from fitkit.run.assemble import Assembled
+from fitkit.run.unseen import unseen_told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ def warnings_of(
         if name in assembled.unused and name not in idle
     ]
     found += _classes_and_columns(assembled, idle)
+    found += unseen_told(model, assembled.validation, " held out")
     rows, size = assembled.problem.rows, optimizer.batch_size if isinstance(optimizer, FirstOrder) else None
     if size is not None and rows is not None and size > len(rows):
         found.append(f"`batch_size` is {size}, more than there are rows: each update takes all {len(rows)}")

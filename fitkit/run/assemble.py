@@ -124,7 +124,7 @@ def assemble(
     weight, mask = weights_of(config, table), held_out(source, table)
     if mask is not None:  # what is held out must not be seen, not even by the means that a model standardizes by
         weight = weight * ~mask
-    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, weight, loss))
+    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, weight, loss, target_numbers))
     known_parameters(source, model)
     parameters = with_defaults(config, model)
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)

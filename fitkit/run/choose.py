@@ -10,8 +10,8 @@ from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.newton import Newton
 from fitkit.problem import Problem
 
-BATCH, EPOCHS = 128, 100
-"""Of models that are trained."""
+EPOCHS = 100
+"""How many passes models that are trained get where the config does not say."""
 
 
 def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, str | None]:
@@ -19,8 +19,9 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
     if not isinstance(wanted, Automatic):
         return wanted, None
     if problem.trained:
-        few = problem.rows is None or len(problem.rows) <= BATCH
-        return Adam(batch_size=None if few else BATCH, epochs=EPOCHS), "a model that is trained by passes over the rows"
+        size = None if problem.model is None or problem.rows is None else problem.model.batch
+        few = size is None or problem.rows is None or len(problem.rows) <= size
+        return Adam(batch_size=None if few else size, epochs=EPOCHS), "a model that is trained by passes over the rows"
     if not problem.smooth:
         return LimitedMemoryBFGS(), "an objective with kinks, which are rounded less and less"
     if problem.least_squares:

@@ -30,6 +30,7 @@ from fitkit.run.numbers import number
 from fitkit.run.parameter_table import parameter_table
 from fitkit.run.row_bands import row_bands
 from fitkit.run.told import names_of_directions, values_by_name
+from fitkit.run.unseen import unseen_rows
 from fitkit.run.validation import validation_loss
 from fitkit.run.verdict import Verdict, judge_search, run_away
 from fitkit.uncertainty import Uncertainty
@@ -173,4 +174,6 @@ def _validation_metrics(assembled: Assembled, theta: Vector) -> dict[str, Any]:
         return {}
     problem = assembled.problem.with_rows(assembled.validation)
     predictions = predictions_at(problem, theta)
-    return {} if predictions is None else _metrics(problem, predictions)
+    unseen = unseen_rows(problem.model, assembled.validation)
+    found = {} if predictions is None else _metrics(problem, predictions)
+    return found if unseen is None else {**found, "unseen_rows": unseen}

@@ -77,7 +77,9 @@ def assemble_groups(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO
     if grouping is None:
         raise AssertionError("a config without groups")
     target, loss, faults = target_with_faults(model, linked(config.loss, model), table)
-    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, weights_of(config, table), loss))
+    model = model.with_inputs(roles.model_inputs).prepared(
+        table, outlook_of(config, weights_of(config, table), loss, target)
+    )
     known_parameters(source, model)
     begun = _Starts(source, table, grouping)
     parameters = {name: begun.placeholder(p) for name, p in with_defaults(config, model).items()}

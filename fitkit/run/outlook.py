@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fitkit.config import Config, ConfigSource
@@ -20,20 +21,36 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 
-def outlook_of(config: Config, weight: Vector, loss: Loss) -> Outlook:
+def outlook_of(config: Config, weight: Vector, loss: Loss, target: Vector) -> Outlook:
     """Return what a model is told of a fit before it begins.
 
     Args:
         config: says what is asked of parameters.
         weight: of each row of the table, shape (rows,); zero for rows that have no part in the fit.
         loss: knows the classes.
+        target: shape (rows,).
     """
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # no row may count, which is told elsewhere
+        mean = float(target @ weight / weight.sum())
     bound = any(_is_bound(parameter) for parameter in config.parameters.values())
     return Outlook(
         weight=weight,
         classes=loss.classes if isinstance(loss, CrossEntropy) else None,
         plain=bound or bool(config.constraints) or isinstance(config.uncertainty, Profile),
+        middle=_middle(loss, mean),
     )
+
+
+def _middle(loss: Loss, mean: float) -> float:
+    """Return the prediction that gives every row the mean of the target."""
+    link = getattr(loss, "link", None)
+    if link == "logit":
+        return math.log(mean / (1 - mean)) if 0 < mean < 1 else 0.0
+    if link == "log":
+        return math.log(mean) if mean > 0 else 0.0
+    return mean
 
 
 def _is_bound(parameter: Parameter) -> bool:

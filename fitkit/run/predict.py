@@ -20,6 +20,7 @@ from fitkit.run.rows import counted_rows, read_rows, weights_of
 from fitkit.run.saved_model import SavedModel, read_saved, unusable
 from fitkit.run.starts import inner_parts, with_defaults
 from fitkit.run.targets import numbers_of_target
+from fitkit.run.unseen import unseen_told
 from fitkit.uncertainty.bands import Bands, bands
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def predict(run: str, data: str, *, allow_python: bool) -> Predicted:
     )
     ends = _bands(problem, saved, source.config, found.config)
     columns = prediction_table(assembled, predictions, ends, with_target=found.has_target)
-    return Predicted(columns=columns, notes=found.notes)
+    return Predicted(columns=columns, notes=(*found.notes, *unseen_told(model, problem.rows)))
 
 
 def _source(folder: Path, saved: SavedModel) -> ConfigSource:

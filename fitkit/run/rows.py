@@ -84,6 +84,9 @@ def _inputs(model: Model, loss: Loss, table: Table, put: Callable[[Any], Any]) -
 
     formulas = [model.formula.prediction] if isinstance(model, FormulaModel) else []
     formulas += [] if loss.formula is None else [loss.formula[1]]
+    places = model.places(table)
+    if places is not None:
+        return {name: put(column) for name, column in places.items()}
     coded = model.design(table)
     own = frozenset() if coded is not None else frozenset(model.inputs_used or ())
     computed = own.union(*(formula.names for formula in formulas))
@@ -107,7 +110,8 @@ def _put(column: Any, *, dtype: str, counts: Any) -> jax.Array:
     """
     import numpy as np
 
-    put: jax.Array = jax.device_put(np.asarray(column[counts], dtype))
+    whole = np.issubdtype(column.dtype, np.integer)  # places, which float32 cannot count
+    put: jax.Array = jax.device_put(np.asarray(column[counts], column.dtype if whole else dtype))
     return put
 
 
