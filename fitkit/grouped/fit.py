@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
+from fitkit.grouped.global_fit import fit_together
 from fitkit.grouped.groups import Alone, GroupedFit, GroupProgress, Groups
 from fitkit.grouped.one import common_length, problem_of
 from fitkit.grouped.record import Record
@@ -55,6 +56,9 @@ def fit_groups(
     """
     register_pytrees()
     record = Record.of(problem, groups)
+    if groups.shared:
+        shared = fit_together(problem, groups, record, max_steps=max_steps, threads=threads, stop=stop, show=show)
+        return record.ended("global Levenberg-Marquardt", shared)
     batched = suits(problem)
     if batched:
         fit_in_batches(

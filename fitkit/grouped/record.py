@@ -87,11 +87,12 @@ class Record:
             if priors:
                 told += f" and {priors} prior{'' if priors == 1 else 's'}"
             wanted = f"{free} free parameter{'' if free == 1 else 's'}"
-            self._end(group, Reason.TOO_FEW_ROWS, f"{told} cannot determine {wanted}.")
+            self.end(group, Reason.TOO_FEW_ROWS, f"{told} cannot determine {wanted}.")
         for group in np.flatnonzero(enough & ~np.isfinite(self.theta).all(axis=1)).tolist():
-            self._end(group, Reason.NOT_FINITE, "Diverged: the group's start is not finite.")
+            self.end(group, Reason.NOT_FINITE, "Diverged: the group's start is not finite.")
 
-    def _end(self, group: int, reason: Reason, message: str) -> None:
+    def end(self, group: int, reason: Reason, message: str) -> None:
+        """End a group with a sentence."""
         self.reason[group] = int(reason)
         self.messages[group] = message
 
@@ -116,7 +117,7 @@ class Record:
         self.steps[group] = found.steps
         self.move[group] = found.move
         self.at_bound[group], self.unidentified[group] = found.at_bound, found.unidentified
-        self._end(group, found.reason, found.message)
+        self.end(group, found.reason, found.message)
         self.evaluations += found.evaluations
         self.alone += 1
 
@@ -125,7 +126,7 @@ class Record:
         import numpy as np
 
         for group in np.flatnonzero(self.reason == Reason.RUNNING).tolist():
-            self._end(group, Reason.INTERRUPTED, "Interrupted before this group was fitted.")
+            self.end(group, Reason.INTERRUPTED, "Interrupted before this group was fitted.")
         return GroupedFit(
             names=self.names, theta=self.theta, values=self.values, errors=self.errors, loss=self.loss, rss=self.rss,
             dof=self.dof, steps=self.steps, reason=self.reason, move=self.move, at_bound=self.at_bound,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
 ROUNDS = 7, 15, 60
@@ -107,13 +108,30 @@ def _round(
 ) -> None:
     """Walk the waiting groups for at most `most` steps."""
     _call(batch, pieces[0], 0, most)  # compiles, so that no two threads do
+    in_threads(
+        pool,
+        pieces,
+        lambda piece: _write(batch, piece, _call(batch, piece, len(piece.blocks), most)),
+        stop,
+        lambda: show(GroupProgress(done=batch.record.done, total=len(batch.groups))),
+    )
+
+
+def in_threads(
+    pool: ThreadPoolExecutor,
+    pieces: list[Piece],
+    work: Callable[[Piece], None],
+    stop: Callable[[], bool],
+    show: Callable[[], None],
+) -> None:
+    """Do the work of every piece, unless told to stop."""
     stopped = threading.Event()
 
-    def work(piece: Piece) -> None:
+    def unless_stopped(piece: Piece) -> None:
         if not stopped.is_set():
-            _write(batch, piece, _call(batch, piece, len(piece.blocks), most))
+            work(piece)
 
-    running: set[Future[None]] = {pool.submit(work, piece) for piece in pieces}
+    running: set[Future[None]] = {pool.submit(unless_stopped, piece) for piece in pieces}
     try:
         while running:
             ended, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -121,7 +139,7 @@ def _round(
                 one.result()
             if stop():
                 stopped.set()
-            show(GroupProgress(done=batch.record.done, total=len(batch.groups)))
+            show()
     finally:
         stopped.set()
 
@@ -130,8 +148,17 @@ def _call(batch: Batch, piece: Piece, chunks: int, most: int) -> Lanes:
     """Return where the lanes of the first `chunks` chunks of a piece end, as arrays of the host."""
     import numpy as np
 
-    size, groups, record = batch.size, batch.groups, batch.record
-    rows = gather(batch.columns, groups.offsets, piece, size, weighted=batch.shape.weighted)
+    rows = gather(batch.columns, batch.groups.offsets, piece, batch.size, weighted=batch.shape.weighted)
+    begun = begin(batch.groups, batch.record, piece, batch.size, batch.record.theta, batch.damping)
+    ended = batch.call(batch.problem, rows, begun, chunks, most, shape=batch.shape)
+    found: Lanes = jax.tree.map(np.asarray, ended)
+    return found
+
+
+def begin(groups: Groups, record: Record, piece: Piece, size: Size, theta: Matrix, damping: Vector) -> Chunks:
+    """Return where the lanes of a piece begin: at `theta`, shape (groups, free)."""
+    import numpy as np
+
     lanes = filled(piece, size).reshape(-1, size.lanes)
 
     def laid_out(column: Any) -> Any:
@@ -144,41 +171,38 @@ def _call(batch: Batch, piece: Piece, chunks: int, most: int) -> Lanes:
         whole[: len(numbers)] = numbers
         return whole
 
-    begun = Chunks(
-        theta=laid_out(record.theta),
-        damping=laid_out(batch.damping),
+    return Chunks(
+        theta=laid_out(theta),
+        damping=laid_out(damping),
         total=laid_out(record.total_weight),
         dof=laid_out(record.dof),
         held={name: laid_out(numbers) for name, numbers in groups.held.items()},
         first=counts(np.cumsum(piece.blocks) - piece.blocks),
         blocks=counts(piece.blocks),
     )
-    ended = batch.call(batch.problem, rows, begun, chunks, most, shape=batch.shape)
-    found: Lanes = jax.tree.map(np.asarray, ended)
-    return found
+
+
+def of_groups(column: Any, piece: Piece) -> Any:
+    """Return what a call gave for each group of a piece, groups first."""
+    import numpy as np
+
+    used = np.moveaxis(column[: len(piece.blocks)], -1, 1)
+    return used.reshape(-1, *used.shape[2:])[: len(piece.groups)]
 
 
 def _write(batch: Batch, piece: Piece, ended: Lanes) -> None:
     """Write down where the groups of a piece ended, all that is known of those that the batch is sure of."""
-    import numpy as np
-
-    record, chunks, groups = batch.record, len(piece.blocks), piece.groups
-
-    def of_groups(column: Any) -> Any:
-        used = np.moveaxis(column[:chunks], -1, 1)
-        return used.reshape(-1, *used.shape[2:])[: len(groups)]
-
-    record.theta[groups] = of_groups(ended.theta)
-    batch.damping[groups] = of_groups(ended.damping)
-    steps = of_groups(ended.steps)
+    record, groups = batch.record, piece.groups
+    record.theta[groups] = of_groups(ended.theta, piece)
+    batch.damping[groups] = of_groups(ended.damping, piece)
+    steps = of_groups(ended.steps, piece)
     record.steps[groups] += steps
-    sure = of_groups(ended.sure)
+    sure = of_groups(ended.sure, piece)
     record.count_evaluations(int(steps.sum()) + len(groups))
     its = groups[sure]
-    total = record.total_weight[its]
-    record.values[its], record.errors[its] = of_groups(ended.values)[sure], of_groups(ended.errors)[sure]
-    record.loss[its] = of_groups(ended.value)[sure] / total
+    record.values[its], record.errors[its] = of_groups(ended.values, piece)[sure], of_groups(ended.errors, piece)[sure]
+    record.loss[its] = of_groups(ended.value, piece)[sure] / record.total_weight[its]
     if record.squares:
-        record.rss[its] = of_groups(ended.squares)[sure]
-    record.move[its], record.at_bound[its] = of_groups(ended.move)[sure], ~of_groups(ended.free)[sure]
+        record.rss[its] = of_groups(ended.squares, piece)[sure]
+    record.move[its], record.at_bound[its] = of_groups(ended.move, piece)[sure], ~of_groups(ended.free, piece)[sure]
     record.reason[its] = int(Reason.GRADIENT_SMALL)
