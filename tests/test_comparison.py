@@ -387,6 +387,18 @@ def test_the_page_of_two_batches() -> None:
     golden("compare_batches.txt", page + "\n")
 
 
+@pytest.mark.parametrize("width", [40, 50, 60, 120])
+def test_no_number_is_cut_on_any_page(width: int) -> None:
+    before = {"decay[learning_rate=0.001,seed=1]": document(), "y": document()}
+    after = {"decay[learning_rate=0.001,seed=1]": moved(), "z": document()}
+    one = comparison_page(compare(("a", "b"), {"x": document()}, {"x": moved()}), TextStyle(width=width))
+    many = comparison_page(compare(("a", "b"), before, after), TextStyle(width=width))
+    assert all(len(line) <= width for line in (one + many).splitlines())
+    assert "0.33824658" in one
+    assert "+0.707" in one
+    assert "most changed" in many
+
+
 def test_runs_folders_and_files_of_lines_are_read(tmp_path: Path) -> None:
     run = here("train", written(tmp_path, "line.yaml", LINE), "--out", tmp_path / "runs/line", "--quiet")
     assert run.code == 0
@@ -411,6 +423,7 @@ def test_runs_folders_and_files_of_lines_are_read(tmp_path: Path) -> None:
         ("", "it is empty"),
         ("{", "line 1 is no JSON"),
         ("3", "has none"),
+        ('{"schema": "fitkit.result/1", "name": NaN}', "NaN is no number of JSON"),
         ('{"schema": "fitkit.check_grad/1"}', "line 1 has `fitkit.check_grad/1`"),
         ('{"schema": "fitkit.result/1", "name": "a", "path": "a"}', "is damaged"),
         (b"\xff\xfe\x00", "is no text"),

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from test_report_text import RESULT, golden
 
+from fitkit.component import describe_fields
 from fitkit.config import json_schema, load, resolved
 from fitkit.errors import ConfigError, Diagnostic
-from fitkit.expectations import ExpectedNumber, ExpectedParameter
+from fitkit.expectations import Expect, ExpectedMetrics, ExpectedNumber, ExpectedParameter
 from fitkit.reports.text import TextStyle, render
 from fitkit.result import Expectation, FittedParameter, Result, Status
 from fitkit.run.expectations import judged
@@ -269,6 +270,11 @@ def test_an_array_has_no_value_to_expect(tmp_path: Path) -> None:
     assert (error.code, "is an array" in error.message) == ("E122", True)
 
 
+def test_the_weights_of_a_network_are_arrays(tmp_path: Path) -> None:
+    config = "data: {values: {x: [1], y: [1]}}\nmodel: {kind: mlp, inputs: [x], target: y, hidden: [2]}\n\n"
+    assert refused(tmp_path, "{parameters: {weight1: {min: 0}}}", config).code == "E122"
+
+
 @pytest.mark.parametrize("key", ["r_squared: {min: 0}", "reduced_chi_square: {max: 2}", "metrics: {train: {}}"])
 def test_an_objective_without_rows_has_no_such_numbers(tmp_path: Path, key: str) -> None:
     error = refused(tmp_path, f"{{{key}}}", "minimize: (a - 1)**2\nparameters: {a: 0}\n")
@@ -298,6 +304,15 @@ def test_the_section_survives_being_written_out(tmp_path: Path) -> None:
     source = load(str(written(tmp_path, "fit.yaml", f"{CONFIG}expect: {expect}\n")))
     again = load(str(written(tmp_path, "again.yaml", resolved(source))))
     assert again.config.expect == source.config.expect
+
+
+def test_every_key_is_listed_with_its_meaning() -> None:
+    done = here("list", "expect")
+    flat = " ".join(done.out.split())
+    for cls in (Expect, ExpectedNumber, ExpectedParameter, ExpectedMetrics):
+        for key in describe_fields(cls):
+            assert key.documentation
+            assert f"{key.name} (default {key.default}): {key.documentation}" in flat
 
 
 # -- the command ------------------------------------------------------------------------------------------------------------

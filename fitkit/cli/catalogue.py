@@ -9,13 +9,27 @@ import click
 from fitkit.cli.terminal import say
 from fitkit.component import Component, describe_fields, documentation
 
-KINDS = ("models", "losses", "optimizers", "check_grad")
+KINDS = ("models", "losses", "optimizers", "expect", "check_grad")
+
+_PARTS = {
+    "Expect": "expect",
+    "ExpectedNumber": "an entry of expect",
+    "ExpectedParameter": "an entry of parameters",
+    "ExpectedMetrics": "metrics",
+    "CheckGrad": "check_grad",
+    "Claim": "an entry of claims",
+    "Domain": "an entry of domain",
+}
+"""What components are called that have no kind."""
 
 
-@click.command("list", short_help="List the models, losses and optimizers there are, and the keys of check_grad.")
+@click.command(
+    "list", short_help="List the models, losses and optimizers there are, and the keys of expect and check_grad."
+)
 @click.argument("what", required=False, type=click.Choice(KINDS))
 def command(what: str | None) -> None:
     """List what a config can name, with the keys of each, from the docstrings of the components."""
+    from fitkit.expectations import Expect, ExpectedMetrics, ExpectedNumber, ExpectedParameter
     from fitkit.gradient_policy import CheckGrad, Claim, Domain
     from fitkit.losses import LOSSES
     from fitkit.models import MODELS
@@ -25,6 +39,7 @@ def command(what: str | None) -> None:
         "models": MODELS,
         "losses": LOSSES,
         "optimizers": OPTIMIZERS,
+        "expect": (Expect, ExpectedNumber, ExpectedParameter, ExpectedMetrics),
         "check_grad": (CheckGrad, Claim, Domain),
     }
     for title in KINDS if what is None else (what,):
@@ -33,9 +48,7 @@ def command(what: str | None) -> None:
 
 
 def _described(cls: type[Any]) -> str:
-    named = getattr(cls, "kind", None) or {"CheckGrad": "check_grad", "Claim": "an entry of claims"}.get(
-        cls.__name__, "an entry of domain"
-    )
+    named = getattr(cls, "kind", None) or _PARTS[cls.__name__]
     lines = [click.wrap_text(f"{named}: {documentation(cls)}", 78, "  ", "      ")]
     for key in describe_fields(cls):
         default = "required" if key.default == "required" else f"default {key.default}"

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final, final
 
-from fitkit.comparison.record import Estimate, FitRecord, finite
+from fitkit.comparison.record import Estimate, FitRecord, finite, refuse_constant
 from fitkit.comparison.tolerance import Tolerance, sigmas
 from fitkit.errors import Diagnostic, FileSystemFault, SavedRunFault
 
@@ -49,7 +49,7 @@ class Baseline:
         Raises:
             FileSystemFault: the disk refuses.
         """
-        partial = path.with_name(f".{path.name}.partial")
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as stream:
                 stream.write(self.text().encode("utf-8", errors="backslashreplace"))
@@ -69,7 +69,7 @@ def read_baseline(path: Path) -> Baseline:
         SavedRunFault: it is not there, or is none.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if not isinstance(entries, dict) or entries.get("schema") != SCHEMA:
             raise _unusable(path, f"its schema is not `{SCHEMA}`")
         return Baseline(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from fitkit.comparison.record import refuse_constant
 from fitkit.errors import Diagnostic, SavedRunFault
 
 SCHEMA: Final = "fitkit.result/1"
@@ -46,7 +47,7 @@ def _documents(file: Path, shown: str) -> list[dict[str, Any]]:
     found = []
     for number, part in enumerate(parts, 1):
         try:
-            document = json.loads(part)
+            document = json.loads(part, parse_constant=refuse_constant)
         except ValueError as error:
             raise unusable(shown, f"line {number} is no JSON ({error})") from None
         schema = document.get("schema") if isinstance(document, dict) else None

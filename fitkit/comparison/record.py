@@ -65,6 +65,15 @@ def record_of(document: Mapping[str, Any]) -> FitRecord:
     )
 
 
+def refuse_constant(name: str) -> float:
+    """Refuse NaN and Infinity, which JSON does not have and Python reads.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def finite(value: Any) -> float | None:
     """Return a number, None where it is null or not finite.
 

@@ -11,6 +11,7 @@ from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic, did_you_mean, one_of
 from fitkit.expectations import Expect, ExpectedNumber, ExpectedParameter, Tolerated, standard_errors
+from fitkit.models import Model
 from fitkit.uncertainty.settings import NoUncertainty
 
 METRICS: Final = ("accuracy", "log_loss", "roc_auc", "rmse", "mae", "r_squared")
@@ -88,8 +89,9 @@ def _parameter(sections: Sections, name: str, expected: ExpectedParameter) -> It
     if known is not None and name not in known:
         yield no_parameter(tree, name, path, known)
         return
-    parameter = sections.parameters.get(name)
-    if parameter is not None and parameter.shape is not None:
+    parameter, model = sections.parameters.get(name), sections.get("model")
+    array = parameter is not None and parameter.shape is not None
+    if array or (isinstance(model, Model) and model.trained):
         message = f"`{name}` is an array, and an expectation is about one number"
         yield tree.diagnostic(path, "E122", message, "expect the `loss` or a metric")
     if expected.within is None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAP = 2
+LEAST_NAME = 12
+"""Columns that a name keeps on any page; the rest of it goes onto further lines."""
 MOST_KEYS = 20
 """Keys of the config that are told; `--json` has all."""
 
@@ -46,9 +48,12 @@ def render(comparison: Comparison, style: TextStyle) -> str:
 def _print_fit(console: Console, changes: FitChanges, arrow: str) -> None:
     if changes.parameters:
         console.print()
-        console.print(_parameters(changes))
+        console.print(_parameters(changes, console.width))
     console.print()
     facts = [("status", _word(changes.status, arrow)), ("loss", _loss(changes.loss, arrow)), ("data", _data(changes))]
+    if any(number.standard_errors for number in changes.parameters.values()):
+        unit = "the smaller of both" if changes.same_data else "both combined, as of independent data"
+        facts.append(("errors", unit))
     facts += [(one.key, _replaced(one, arrow)) for one in changes.provenance if one.key != "data_sha256"]
     told = changes.config[:MOST_KEYS]
     facts += [
@@ -63,7 +68,7 @@ def _print_fits(console: Console, comparison: Comparison, arrow: str, *, verbose
     changed = [changes for changes in comparison.fits if not changes.unchanged]
     if changed and not verbose:
         console.print()
-        console.print(_summary(changed, arrow))
+        console.print(_summary(changed, arrow, console.width))
     for changes in comparison.fits if verbose else ():
         console.print()
         console.print(changes.name, style="bold")
@@ -75,22 +80,21 @@ def _print_fits(console: Console, comparison: Comparison, arrow: str, *, verbose
     console.print(_grid(facts))
 
 
-def _parameters(changes: FitChanges) -> Table:
+def _parameters(changes: FitChanges, page: int) -> Table:
     """Return the table of parameters, a line for each."""
     numbers = changes.parameters.values()
-    unit = "in the smaller error" if changes.same_data else "in combined errors"
     columns = {
         "parameter": list(changes.parameters),
         "before": [_value(number.before) for number in numbers],
         "after": [_value(number.after) for number in numbers],
         "change": [_signed(number.change, 4) for number in numbers],
         "relative": [_percent(number) for number in numbers],
-        unit: [_signed(number.standard_errors, 3) for number in numbers],
+        "in errors": [_signed(number.standard_errors, 3) for number in numbers],
     }
-    return _table(columns, left=("parameter",))
+    return _table(columns, page, folded=("parameter",), dispensable=("relative", "change", "before"))
 
 
-def _summary(changed: list[FitChanges], arrow: str) -> Table:
+def _summary(changed: list[FitChanges], arrow: str, page: int) -> Table:
     """Return the table of fits: how each ended, its loss, and the parameter that changed most."""
     largest = [changes.largest for changes in changed]
     columns = {
@@ -99,19 +103,28 @@ def _summary(changed: list[FitChanges], arrow: str) -> Table:
         "loss": [_percent(changes.loss) for changes in changed],
         "most changed": ["" if one is None else one[0] for one in largest],
         "relative": ["" if one is None else _percent(one[1]) for one in largest],
-        "errors": ["" if one is None else _signed(one[1].standard_errors, 3) for one in largest],
+        "in errors": ["" if one is None else _signed(one[1].standard_errors, 3) for one in largest],
     }
-    return _table(columns, left=("fit", "status", "most changed"))
+    return _table(columns, page, folded=("fit", "status", "most changed"), dispensable=("loss", "relative", "status"))
 
 
-def _table(columns: dict[str, list[str]], left: tuple[str, ...]) -> Table:
+def _table(columns: dict[str, list[str]], page: int, folded: tuple[str, ...], dispensable: tuple[str, ...]) -> Table:
+    """Return a table for a page of so many columns: names are folded, numbers never, and some columns dispensed with."""
     from rich.table import Table
 
+    widths = {header: max(map(len, (header, *cells))) for header, cells in columns.items()}
+    least = {header: min(width, LEAST_NAME) if header in folded else width for header, width in widths.items()}
+    for header in dispensable:
+        if sum(least.values()) + GAP * (len(least) - 1) > page:
+            del least[header], widths[header]
+    spare = sum(widths.values()) + GAP * (len(widths) - 1) - page
+    for header in (header for header in folded if header in widths):
+        taken = max(0, min(spare, widths[header] - least[header]))
+        widths[header], spare = widths[header] - taken, spare - taken
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", pad_edge=False)
-    for header in columns:
-        folded = header in left
-        table.add_column(header, justify="left" if folded else "right", overflow="fold", no_wrap=not folded)
-    for row in zip(*columns.values(), strict=True):
+    for header, width in widths.items():
+        table.add_column(header, justify="left" if header in folded else "right", overflow="fold", width=width)
+    for row in zip(*(columns[header] for header in widths), strict=True):
         table.add_row(*row)
     return table
 
