@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from command import ROOT, here, written
 from fitting import fit, right_digits
 
+from fitkit.config import load
 from fitkit.errors import ConfigError, DataError
+from fitkit.run.assemble import assemble
 
 PUBLISHED = ROOT / "datasets" / "published"
 FITS: dict[str, dict[str, Any]] = json.loads((PUBLISHED / "fits.json").read_text(encoding="utf-8"))
@@ -235,3 +238,34 @@ def test_bootstrap_of_classes_and_of_texts(tmp_path: Path) -> None:
     document = json.loads(here("train", path, "--json", "--no-save").out)
     errors = [parameter["error"] for parameter in document["parameters"].values()]
     assert errors == pytest.approx(FITS["insectsprays_poisson"]["std_error"], rel=0.25)
+
+
+@pytest.mark.parametrize(("name", "share"), [("digits_logistic", 0.95), ("wine", 0.9)])
+def test_classes_of_rows_held_out_are_told_and_the_slope_vanishes(name: str, share: float) -> None:
+    """The slope of the penalized mean log loss, written out in numpy from the weights that are reported."""
+    found = fit(f"{name}.yaml")
+    assert found.verdict[:2] == ("converged", 0)
+    assert found.result.metrics["validation"]["accuracy"] >= share
+    told = load(str(ROOT / "configs" / f"{name}.yaml"), ())
+    rows = assemble(told, allow_python=False).counts
+    with (ROOT / "datasets" / f"{name.partition('_')[0]}.csv").open() as lines:
+        table = list(csv.DictReader(lines))
+    classes = found.result.classes or ()
+    columns = [column for column in table[0] if column != "target"]
+    matrix = np.array([[float(row[column]) for column in columns] for row in table])[rows]
+    hot = np.array([[row["target"] == level for level in classes] for row in table])[rows]
+    deviation = matrix.std(axis=0)
+    matrix = (matrix - matrix.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    weights, parameters = {}, found.result.parameters
+    for row in ("intercept", *columns):
+        weights[row] = np.array([parameters[f"{row}[{level}]"].standardized for level in classes])
+    slopes = np.stack([weights[column] for column in columns])
+    logits = matrix @ slopes + weights["intercept"]
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    penalty = told.config.regularization.l2
+    gradient = matrix.T @ (chances - hot) / len(matrix) + penalty * slopes
+    assert np.abs(gradient).max() < 1e-6
+    assert np.abs((chances - hot).mean(axis=0)).max() < 1e-6
+    loss = -np.log(chances[hot]).mean() + penalty / 2 * np.sum(slopes**2)
+    assert found.result.loss is not None
+    assert found.result.loss.final == pytest.approx(loss, rel=1e-9)

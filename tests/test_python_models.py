@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Outcome, fitkit, written
+from command import Outcome, fitkit, here, written
 from fitting import fit
 
 from fitkit.errors import ConfigError
@@ -137,3 +137,27 @@ def test_modules_beside_the_config_are_imported_and_forgotten(tmp_path: Path) ->
         assert found.result.provenance["code_sha256"] == hashlib.sha256(joined).hexdigest()
     assert sys.path == before
     assert {"helper", "late"}.isdisjoint(set(sys.modules) - modules)
+
+
+def test_all_columns_are_inputs_where_asked_and_the_saved_run_knows_which(tmp_path: Path) -> None:
+    written(tmp_path, "m.py", "def f(p, i):\n    return p['a'] * sum(i[name] for name in sorted(i))\n")
+    table = written(tmp_path, "t.csv", "x,z,y,w\n1,2,6,1\n2,0,4,1\n3,1,8,2\n4,5,18,1\n")
+    config = CONFIG.replace("{values: {x: [1, 2, 3, 4], y: [2, 4, 6, 8]}}", "{path: t.csv, weights: w}")
+    path = written(tmp_path, "fit.yaml", config.replace("[x]", '"*"'))
+    assert fit(str(path)).values == pytest.approx([2.0], rel=1e-12)
+    assert here("train", path, "--allow-python", "--out", tmp_path / "run", "--quiet").code == 0
+    done = here("predict", tmp_path / "run", "--allow-python", "--data", table, "--out", tmp_path / "p.csv")
+    assert done.code == 0, done.err
+    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "run" / "predictions.csv").read_bytes()
+    more = written(tmp_path, "more.csv", "x,z,y,other\n1,2,6,100\n")
+    found = here("predict", tmp_path / "run", "--allow-python", "--data", more)
+    assert found.out.splitlines()[1].startswith("1.0,2.0,6.0,6.0"), found.out
+    lacking = here("predict", tmp_path / "run", "--allow-python", "--data", written(tmp_path, "less.csv", "x\n1\n"))
+    assert (lacking.code, "no column `z`" in lacking.err) == (3, True)
+
+
+def test_a_parameter_beside_all_columns_needs_a_start(tmp_path: Path) -> None:
+    config = CONFIG.replace("[x]", '"*"').replace("{a: 1}", "{a: {min: 0}}")
+    with pytest.raises(ConfigError) as caught:
+        fit(str(written(tmp_path, "fit.yaml", config)))
+    assert "needs a `start`" in caught.value.diagnostics[0].message

@@ -43,7 +43,7 @@ def _own_names(sections: Sections) -> tuple[str, ...] | None:
 def _names_itself(sections: Sections) -> bool:
     """Return whether the model defines its parameters, though only the table may tell which."""
     model = sections.get("model")
-    return isinstance(model, Model) and model.all_inputs
+    return isinstance(model, Model) and model.all_inputs and model.parameter_names is not None
 
 
 def _range(name: str, parameter: Parameter, sections: Sections) -> Iterator[Diagnostic]:

@@ -26,8 +26,8 @@ class PythonModel(Model):
     kind: Literal["python"] = "python"
     function: str
     """File and function: `models.py:damped`."""
-    inputs: tuple[str, ...]
-    """The input columns."""
+    inputs: tuple[str, ...] | str
+    """The input columns; `"*"` for every column but the target, sigma, weights and group columns."""
     target: str
     """The column that is predicted."""
     loaded: LoadedFunction | None = field(default=None, init=False)
@@ -36,7 +36,12 @@ class PythonModel(Model):
     @property
     def inputs_used(self) -> tuple[str, ...]:
         """The input columns."""
-        return self.inputs
+        return () if isinstance(self.inputs, str) else self.inputs
+
+    @property
+    def all_inputs(self) -> bool:
+        """Whether the inputs are all columns without another part to play."""
+        return isinstance(self.inputs, str)
 
     @property
     def target_used(self) -> str:
@@ -59,11 +64,27 @@ class PythonModel(Model):
             raise AssertionError("a python model is loaded before it predicts")
         with beside(self.loaded.file, self.loaded.folder):
             try:
-                found = self.loaded.call(dict(values), {name: inputs[name] for name in self.inputs})
+                found = self.loaded.call(dict(values), {name: inputs[name] for name in self.inputs_used})
             except SystemExit as error:  # it would end the run with an exit code of the function's
                 raise PythonExitError().with_traceback(error.__traceback__) from None
         _refuse_other_kinds(found)
         return found
+
+    def with_inputs(self, names: tuple[str, ...]) -> PythonModel:
+        """Return the model of these inputs, where it asks for all."""
+        if not isinstance(self.inputs, str):
+            return self
+        found = replace(self, inputs=names)
+        object.__setattr__(found, "loaded", self.loaded)  # frozen for users; this is construction
+        return found
+
+    def learned(self) -> dict[str, Any]:
+        """Return the inputs."""
+        return {"inputs": list(self.inputs_used)}
+
+    def recalled(self, learned: dict[str, Any]) -> PythonModel:
+        """Return the model with the inputs that it was fitted with."""
+        return self.with_inputs(tuple(learned.get("inputs", ())))
 
     def load(self, folder: Path) -> PythonModel:
         """Run the file and return the model with its function.

@@ -103,7 +103,7 @@ def _model(source: ConfigSource, folder: Path, saved: SavedModel, *, allow_pytho
             f"`{model.function}` is not the code that the run was fitted with: its file, or one beside it, has changed"
         )
         raise SavedRunFault(Diagnostic(code="E902", message=message, help="put the old file back, or train again"))
-    return model
+    return model.recalled(saved.learned)
 
 
 # -- the table --------------------------------------------------------------------------------------------------------------
