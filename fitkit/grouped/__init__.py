@@ -6,7 +6,17 @@ What a batch cannot vouch for is fitted alone, so that every answer has the verd
 
 from __future__ import annotations
 
-from fitkit.grouped.fit import fit_groups
+from fitkit.grouped.fit import UNROLLED_UP_TO, fit_groups, suits
 from fitkit.grouped.groups import Alone, GroupedFit, GroupProgress, Groups, SharedFit, status_of
 
-__all__ = ["Alone", "GroupProgress", "GroupedFit", "Groups", "SharedFit", "fit_groups", "status_of"]
+__all__ = [
+    "UNROLLED_UP_TO",
+    "Alone",
+    "GroupProgress",
+    "GroupedFit",
+    "Groups",
+    "SharedFit",
+    "fit_groups",
+    "status_of",
+    "suits",
+]

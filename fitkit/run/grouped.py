@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 from fitkit.backend import COMPILATIONS, jax, select_device
 from fitkit.config import Config, ConfigSource, plain_values
 from fitkit.errors import ConfigError, DataError, Diagnostic, ExitCode
-from fitkit.grouped import GroupedFit, GroupProgress, fit_groups
+from fitkit.grouped import UNROLLED_UP_TO, GroupedFit, GroupProgress, fit_groups, suits
 from fitkit.grouped.one import problem_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.result import LossSummary, Result, Seconds, Status
@@ -68,13 +68,10 @@ def train_groups(
     platform = select_device(config.device)
     assembled = assemble_groups(source, allow_python=options.allow_python, stdin=options.stdin)
     refuse_unknown(source, assembled.groups.shared)
-    if assembled.groups.shared:
+    if assembled.groups.shared and not suits(assembled.problem):
         path = ("parameters", assembled.groups.shared[0], "shared")
-        message, way_out = (
-            "`shared` is not available yet",
-            "it belongs to the config language, and comes with a later version",
-        )
-        raise ConfigError(source.diagnostic(path, "E110", message, way_out))
+        message = f"`shared` takes smooth losses without constraints, in float64, and up to {UNROLLED_UP_TO} parameters"
+        raise ConfigError(source.diagnostic(path, "E111", message, "fit each group by itself: remove `shared`"))
     _try(source, assembled)
     began = time.perf_counter()
     with prints_aside(source):
