@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import connection as connections
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any, Final, final
 
 from fitkit.batch.entry import BatchEntry
@@ -18,8 +19,9 @@ from fitkit.batch.failures import interrupted, killed, out_of_time
 from fitkit.batch.fit import FitSettings
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.worker import READY, STOP, entry_sent, work
-from fitkit.errors import Diagnostic, EnvironmentFault
+from fitkit.errors import Diagnostic, EnvironmentFault, FitkitError
 from fitkit.minimize import HistoryRow
+from fitkit.run.folder import RunFolder
 
 GRACE: Final = 2.0
 """Seconds beyond its time limit that a fit has to answer by itself, with what it has reached."""
@@ -193,9 +195,15 @@ class _Crew:
             yield killed(entry, how, self._tries[entry.name], seconds)
 
     def _dismissed(self, worker: _Worker) -> str:
-        """End a worker, and return what had ended it."""
+        """End a worker, tidy what its fit has begun to save, and return what had ended it."""
         self._workers.remove(worker)
-        return worker.end()
+        how = worker.end()
+        if worker.entry is not None and self._settings.out is not None:
+            folder = Path(self._settings.out) / worker.entry.folder
+            with suppress(FitkitError, OSError):  # that it holds an earlier run, for one, which then stays
+                RunFolder.claim(str(folder), worker.entry.name, overwrite=True).release()
+                folder.rmdir()
+        return how
 
     def farewell(self, number: int) -> Iterator[BatchOutcome]:
         """Ask fits under way to end, and yield what they say, or that they said nothing."""
@@ -203,16 +211,19 @@ class _Crew:
         for worker in self._workers:
             worker.ask_to_stop(number)
         last = time.monotonic() + FAREWELL
-        while (left := [w for w in self._workers if w.entry is not None]) and (patience := last - time.monotonic()) > 0:
+        left = [worker for worker in self._workers if worker.entry is not None]
+        while left and (patience := last - time.monotonic()) > 0:
             connections.wait([worker.connection for worker in left], patience)
-            for worker in left:
+            for worker in tuple(left):
                 for message in worker.received():
                     if isinstance(message, BatchOutcome):
                         worker.entry = None
+                        left.remove(worker)
                         yield message
-                    elif message is EOFError and worker.entry is not None:
-                        yield interrupted(worker.entry, number, time.monotonic() - worker.began)
-                        worker.entry = None
+                        break
+                    elif message is EOFError:
+                        left.remove(worker)
+                        break
         for worker in self._workers:
             if worker.entry is not None:
                 yield interrupted(worker.entry, number, time.monotonic() - worker.began)
@@ -222,7 +233,7 @@ class _Crew:
         for worker in self._workers:
             worker.ask_to_stop(signal.SIGTERM)
         last = time.monotonic() + LOOK
-        for worker in self._workers:
+        for worker in tuple(self._workers):
             if worker.entry is not None:
                 worker.process.join(max(0.0, last - time.monotonic()))
-            worker.end()
+            self._dismissed(worker)

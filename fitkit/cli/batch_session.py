@@ -55,6 +55,7 @@ class BatchSession:
     ) -> None:
         self._summary, self._display, self._reports, self._ledger = summary, display, reports, ledger
         self._style, self._started, self._gate = style, started, gate
+        self._output = sys.stdout
         self._width = name_width(summary.planned)
         self._under_way: dict[str, tuple[BatchEntry, float]] = {}
         self._lock = threading.RLock()
@@ -119,6 +120,7 @@ class BatchSession:
         from fitkit.run.folder import release_all
 
         with self._lock:
+            sys.stdout = self._output  # what a python model prints is led elsewhere while it is under way
             release_all()
             now = time.perf_counter()
             for entry, began in tuple(self._under_way.values()):
