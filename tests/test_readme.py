@@ -88,6 +88,30 @@ def test_fits_as_tests_say_what_is_written(tmp_path: Path, monkeypatch: pytest.M
     assert table("status", found.out) == table("status", section)
 
 
+def test_many_fits_say_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = README[README.index("## Many fits") : README.index("## Fits as tests")]
+    (sweep,) = re.findall(r"^```yml\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    shutil.copytree(ROOT / "datasets", tmp_path / "datasets")
+    (tmp_path / "fits").mkdir()
+    (tmp_path / "fits/sweep.yaml").write_text(sweep, encoding="utf-8")
+    text = "data: ../datasets/decay.csv\nmodel: counts ~ amplitude * exp(-rate * t) + background\n"
+    text += "parameters: {amplitude: 150, rate: {start: 0.5, min: 0}, background: 10}\n"
+    (tmp_path / "fits/_base.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "fits/typo.yaml").write_text(text.replace("rate *", "rat *"), encoding="utf-8")
+    expected = "extends: _base.yaml\nexpect: {parameters: {rate: {value: 0.35, atol: 0.005}}}\n"
+    (tmp_path / "fits/check.yaml").write_text(expected, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    found = here("batch", "fits")
+
+    def without_seconds(text: str) -> list[str]:
+        text = re.sub(r"\d+ programs", "_ programs", re.sub(r"\d+\.\d\d$", "_", text, flags=re.MULTILINE))
+        return re.sub(r"\d+\.\d s:", "_ s:", text).splitlines()
+
+    (block,) = (block for block in blocks("text") if block.startswith("$ fitkit batch fits\n"))
+    assert found.code == 10
+    assert without_seconds(found.out) == without_seconds(block)[1:]
+
+
 def table(first: str, text: str) -> list[str]:
     """Return the lines from that which begins with a word to the next empty one or the end of its block, in ASCII."""
     lines = text.replace("→", "->").splitlines()

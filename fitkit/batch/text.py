@@ -22,17 +22,23 @@ def name_width(entries: Sequence[BatchEntry]) -> int:
 
 def header(width: int) -> str:
     """Return the line above the table."""
-    return f"{'fit':<{width}}  {'status':<13}  {'loss':>12}  {'steps':>6}  {'seconds':>7}"
+    return f"{'fit':<{width}}  {'status':<15}  {'loss':>12}  {'steps':>6}  {'seconds':>7}"
 
 
 def line(outcome: BatchOutcome, width: int) -> str:
     """Return the line of a fit; one that failed has a second one that says why."""
-    status = "unchanged" if outcome.resumed else outcome.status.replace("_", " ")
     loss = (outcome.document["loss"] or {}).get("final")
     steps = outcome.document["steps"]
     cells = f"{'' if loss is None else f'{loss:.6g}':>12}  {'' if steps is None else steps:>6}"
-    row = f"{outcome.name:<{width}}  {status:<13}  {cells}  {outcome.seconds:>7.2f}"
+    row = f"{outcome.name:<{width}}  {_status(outcome):<15}  {cells}  {outcome.seconds:>7.2f}"
     return row if outcome.passed else f"{row}\n    {why(outcome)}"
+
+
+def _status(outcome: BatchOutcome) -> str:
+    """Return in a word or two what became of a fit."""
+    if outcome.only_unexpected:
+        return "not as expected"
+    return "unchanged" if outcome.resumed else outcome.status.replace("_", " ")
 
 
 def why(outcome: BatchOutcome) -> str:
@@ -71,9 +77,7 @@ def tail(summary: BatchSummary, exit_code: int) -> str:
 def totals(summary: BatchSummary) -> str:
     """Return one line of counts."""
     fits = _counted(len(summary.planned), "fit")
-    counts = Counter(
-        "unchanged" if outcome.resumed else outcome.status.replace("_", " ") for outcome in summary.outcomes
-    )
+    counts = Counter(_status(outcome) for outcome in summary.outcomes)
     parts = [f"{count} {status}" for status, count in counts.most_common()]
     parts += [f"{len(summary.not_run)} not run"] if summary.not_run else []
     return f"{fits} in {summary.seconds:.1f} s: {', '.join(parts)}"
