@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
 from fitkit.evidence.least_squares import assess_least_squares
 from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
+from fitkit.optimizers.affordable import affords_triangle
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
     if problem.trained and len(theta) > EXACT_UP_TO:
         return unknown(len(theta))  # before the triangle of a Jacobian with as many columns is formed
     if problem.least_squares:
+        if not affords_triangle(problem):
+            return unknown(len(theta))
         return assess_least_squares(problem, theta, seen, start)
     if 0 < len(theta) <= EXACT_UP_TO:
         return assess_smooth(problem, theta, seen, start)

@@ -82,9 +82,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     with np.errstate(over="ignore", invalid="ignore"):
         weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
     looks = np.vstack([np.eye(len(theta))[(weak | idle) & ~held], unscaled])
-    beside = look_beside(
-        problem, theta, looks, own, lambda x: squares.linearize(x).sum_of_squares, point.sum_of_squares
-    )
+    beside = look_beside(problem, theta, looks, own, squares.sum_of_squares, point.sum_of_squares)
     norm = point.sum_of_squares**0.5
     remaining = exact.decrement / norm if norm > 0 else 0.0
     moves = relative_move(left, theta, size)

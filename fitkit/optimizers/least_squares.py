@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import BoundKernel, Kernel, array
+from fitkit.optimizers.affordable import ALWAYS_UP_TO
 from fitkit.optimizers.bound_rows import CHUNK, REMEMBERED_UP_TO, BoundRows, remember
 from fitkit.optimizers.linearization import Linearization, lengths, triangular_factor
 from fitkit.optimizers.row_kernels import (
@@ -143,6 +144,15 @@ class LeastSquares:
             if len(self.rows) * len(theta) <= REMEMBERED_UP_TO:
                 remember(kept, key, found)
         return found
+
+    def sum_of_squares(self, theta: Vector) -> float:
+        """Return the sum of the squared residuals at theta, shape (free,); of many parameters without the triangle."""
+        import numpy as np
+
+        if len(theta) <= ALWAYS_UP_TO:
+            return self.linearize(theta).sum_of_squares
+        with np.errstate(all="ignore"):
+            return float(sum(columns[-1] @ columns[-1] for columns in self.columns(theta)))
 
     def _linearize(self, theta: Vector) -> Linearization:
         import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fitkit.optimizers import Automatic, Optimizer
 from fitkit.optimizers.adam import Adam
+from fitkit.optimizers.affordable import affords_triangle
 from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
@@ -24,6 +25,11 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
         return Adam(batch_size=None if few else size, epochs=EPOCHS), "a model that is trained by passes over the rows"
     if not problem.smooth:
         return LimitedMemoryBFGS(), "an objective with kinks, which are rounded less and less"
+    if problem.least_squares and not affords_triangle(problem):
+        return (
+            LimitedMemoryBFGS(),
+            f"a loss of residuals with {problem.layout.size:,} parameters, too many to form its Jacobian",
+        )
     if problem.least_squares:
         return LevenbergMarquardt(), "a smooth loss of residuals"
     if problem.layout.size <= DENSE_UP_TO:

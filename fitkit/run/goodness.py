@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fitkit.backend import array, kernel
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.residual import FormulaResidual
+from fitkit.optimizers.affordable import affords_triangle
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.problem import Problem
 from fitkit.result import FitSummary
@@ -50,7 +51,7 @@ def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
 
     if problem.rows is None:
         return None
-    if problem.least_squares and len(theta) > 0 and not problem.trained:
+    if problem.least_squares and len(theta) > 0 and not problem.trained and affords_triangle(problem):
         return LeastSquares(problem).predictions(theta)  # by the program that the search used
     point = array(theta, problem.lower.dtype)
     work = len(problem.rows) * max(1, len(theta))
@@ -99,6 +100,8 @@ def goodness(
     if rows is None or predictions is None or problem.loss is None or problem.model is None:
         return FitSummary(rows=None, free_parameters=free)
     dof = None if problem.trained else degrees_of_freedom(problem, equalities)
+    if dof is not None and dof < 0:  # a penalty determines the rest
+        dof = None
     weight, target = np.asarray(rows.weight, np.float64), np.asarray(rows.target, np.float64)
     if problem.loss.likelihood:
         return FitSummary(rows=len(rows), free_parameters=free, dof=dof)

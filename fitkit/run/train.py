@@ -18,7 +18,7 @@ from fitkit.run.conclude import Conclusion, conclude
 from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
 from fitkit.run.folder import RunFolder
-from fitkit.run.memory import out_of_memory
+from fitkit.run.memory import enough_memory, out_of_memory
 from fitkit.run.printing import prints_aside
 from fitkit.run.saving import save
 
@@ -119,6 +119,7 @@ def _fit(
     assembled = assemble(source, allow_python=options.allow_python, stdin=options.stdin)
     refuse_unknown(source, assembled.parameters)
     optimizer, why = choose(config.optimizer, assembled.problem)
+    enough_memory(optimizer, assembled.problem)
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show, time_limit=options.time_limit)
     began = time.perf_counter()
     try:
@@ -133,7 +134,7 @@ def _fit(
             stop=watch.interrupted,
             with_bands=options.keep,
         )
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
         raise out_of_memory(error) from None
     run = time.perf_counter() - began
     compiling = COMPILATIONS.seconds - compiled_before

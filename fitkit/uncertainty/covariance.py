@@ -167,11 +167,14 @@ def _refusal(problem: Problem, theta: Vector, evidence: Evidence) -> str | None:
     ):
         return "the residuals are zero: there is no scatter to tell errors from"
     if evidence.linearization is None and evidence.hessian is None:
-        reason = (
-            f"more than {EXACT_UP_TO} free parameters" if len(theta) > EXACT_UP_TO else "a derivative is not finite"
-        )
-        return f"there is no exact Hessian: {reason}"
+        return _without_curvature(len(theta))
     return None
+
+
+def _without_curvature(free: int) -> str:
+    if free <= EXACT_UP_TO:
+        return "there is no exact Hessian: a derivative is not finite"
+    return f"the curvature of {free:,} free parameters was not formed, which would take too long"
 
 
 def is_sum_of_squares(loss: Loss | None) -> bool:
