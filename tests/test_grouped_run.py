@@ -184,7 +184,7 @@ def test_the_binary_table_is_the_same(tmp_path: Path) -> None:
         binary.select("a", "k_error", "loss", "steps", "rows")
     )
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "groups.csv", "groups.parquet", "config.yaml", "result.json",
+        "groups.csv", "groups.parquet", "predictions.csv", "config.yaml", "result.json",
     }  # fmt: skip
     assert document["groups"]["file"] == "groups.csv"
     assert json.loads((tmp_path / "run/result.json").read_text())["groups"] == document["groups"]
@@ -253,3 +253,33 @@ def test_no_steps_are_no_fit(tmp_path: Path) -> None:
     code, document, rows = ran(tmp_path, config(table(points), data={"group_by": "g"}, stopping={"max_steps": 0}))
     assert (code, document["reason"]) == (4, "groups_failed")
     assert [(row["a"], row["reason"], row["steps"]) for row in rows] == [("2.0", "max_steps", "0")] * 2
+
+
+def test_every_row_is_predicted_by_the_parameters_of_its_group(tmp_path: Path) -> None:
+    """The rows of the groups are interleaved in the table; one group is too small."""
+    points = {**curves("ab", 11, sizes=(12, 20)), "few": [(1.0, 2.0)]}
+    values = table(points)
+    shuffled = np.random.default_rng(1).permutation(len(values["g"]))
+    values = {name: [column[row] for row in shuffled] for name, column in values.items()}
+    _, _, rows = ran(tmp_path, config(values, data={"group_by": "g"}))
+    found = pl.read_csv(tmp_path / "run/predictions.csv")
+    assert found.columns == ["g", "x", "y", "prediction", "residual"]
+    for row in rows:
+        mine = found.filter(pl.col("g") == row["g"])
+        here = [(x, y) for g, x, y in zip(*values.values(), strict=True) if g == row["g"]]
+        assert mine.select("x", "y").rows() == here
+        if row["status"] == "converged":
+            a, k, c = (float(row[name]) for name in "akc")
+            assert mine["prediction"].to_list() == pytest.approx([a * np.exp(-k * x) + c for x, _ in here], rel=1e-12)
+            left = mine["y"] - mine["prediction"]
+            assert mine["residual"].to_list() == pytest.approx(left.to_list(), rel=1e-12)
+        else:
+            assert mine["prediction"].to_list() == [None] * len(here)
+
+
+def test_predict_says_that_it_is_for_one_fit(tmp_path: Path) -> None:
+    ran(tmp_path, config(table(curves("ab", 12, sizes=(12,))), data={"group_by": "g"}))
+    done = here("predict", tmp_path / "run", "--data", tmp_path / "run/predictions.csv")
+    assert done.code == 9
+    assert "a fit for each of many groups" in done.err
+    assert "`groups.csv`" in done.err
