@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     ("part", "least"),
     [
         ("configs/*.yaml", 15),
-        ("configs/groups", 5),
+        ("configs/groups", 6),
         ("configs/nist/[A-K]*", 11),
         ("configs/nist/[L-Z]*", 11),
         ("configs/nist_linear", 11),

@@ -16,6 +16,8 @@ from fitting import right_digits
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from fitkit.uncertainty.intervals import two_sided_quantile
+
 Vector = NDArray[np.float64]
 Rows = dict[str, Vector]
 CONFIGS, TABLES = ROOT / "configs" / "groups", ROOT / "datasets" / "published"
@@ -134,3 +136,37 @@ def test_chicks_that_cannot_be_fitted_have_their_reason(folder: Path) -> None:
     assert left["18"] == "too_few_rows"
     assert document["groups"]["failed"] == len(left) <= 5
     assert chicks["18"]["Asym"] == ""
+
+
+def test_a_global_fit_is_that_of_all_parameters_at_once(folder: Path) -> None:
+    """Eleven heights and two numbers that all runs share, by scipy as one problem of thirteen."""
+    code, document, runs = fitted("dnase_shared", folder)
+    assert (code, document["status"]) == (0, "converged")
+    subjects = tables("dnase")
+    names = list(subjects)
+    ours = np.array(
+        [document["parameters"][name]["value"] for name in ("xmid", "scal")] + [float(runs[n]["Asym"]) for n in names]
+    )
+
+    def misfit(p: Vector) -> Vector:
+        each = [logistic(np.array([p[2 + i], p[0], p[1]]), np.log(subjects[n]["conc"])) for i, n in enumerate(names)]
+        found: Vector = np.concatenate([subjects[n]["density"] for n in names]) - np.concatenate(each)
+        return found
+
+    theirs = least_squares(misfit, ours * 1.001, x_scale=np.abs(ours), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    assert right_digits(ours, theirs.x) >= 6
+    rows = len(theirs.fun)
+    assert document["fit"]["free_parameters"] == len(ours) == 13
+    assert document["fit"]["dof"] == rows - 13
+    assert document["fit"]["rss"] == pytest.approx(2 * theirs.cost, rel=1e-9)
+    assert document["loss"]["final"] == pytest.approx(2 * theirs.cost / rows, rel=1e-9)
+    jacobian = np.asarray(theirs.jac, np.float64)
+    covariance = np.linalg.inv(jacobian.T @ jacobian) * 2 * theirs.cost / (rows - 13)
+    errors = np.sqrt(np.diag(covariance))
+    told = [document["parameters"][name]["error"] for name in ("xmid", "scal")]
+    assert [*told, *(float(runs[n]["Asym_error"]) for n in names)] == pytest.approx(errors, rel=1e-5)
+    assert document["uncertainty"]["correlation"][0][1] == pytest.approx(
+        covariance[0, 1] / errors[0] / errors[1], rel=1e-5
+    )
+    reach = two_sided_quantile(0.95, rows - 13) * told[0]
+    assert document["parameters"]["xmid"]["interval"] == pytest.approx([ours[0] - reach, ours[0] + reach], rel=1e-12)

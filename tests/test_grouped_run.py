@@ -283,3 +283,18 @@ def test_predict_says_that_it_is_for_one_fit(tmp_path: Path) -> None:
     assert done.code == 9
     assert "a fit for each of many groups" in done.err
     assert "`groups.csv`" in done.err
+
+
+def test_a_group_that_cannot_be_fitted_has_no_part_in_what_is_shared(tmp_path: Path) -> None:
+    points = curves("abc", 13, sizes=(15,))
+    shared = {"parameters": {"a": 2, "k": {"start": 1, "shared": True}, "c": 0}}
+    _, alone, _ = ran(tmp_path, config(table(points), data={"group_by": "g", "where": "x >= 0"}, **shared))
+    values = table({**points, "none": [(-1.0, 5.0)] * 4})
+    code, document, rows = ran(tmp_path, config(values, data={"group_by": "g", "where": "x >= 0"}, **shared))
+    assert (code, document["reason"]) == (4, "groups_failed")
+    assert document["parameters"] == alone["parameters"]
+    assert document["fit"] == alone["fit"]
+    assert (rows[3]["status"], rows[3]["reason"], rows[3]["a"]) == ("failed", "no_rows", "")
+    assert "k" not in rows[0]
+    with np.load(tmp_path / "run/parameters.npz") as saved:
+        assert saved["k"] == document["parameters"]["k"]["value"]
