@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import batches
 import pytest
+from batches import LINE
 from command import Outcome, here, written
 
 from fitkit.batch.plan import plan
@@ -14,25 +15,17 @@ from fitkit.batch.summary import batch_exit_code
 from fitkit.config import load
 from fitkit.errors import ConfigError, worst_exit_code
 
-LINE = """\
-data: {values: {x: [0, 1, 2, 3, 4], y: [1, 3, 2, 5, 4]}}
-model: y ~ slope * x + offset
-parameters: {slope: 1, offset: 0}
-"""
-"""By hand: slope 0.8, offset 1.4."""
-
 
 def batch(*arguments: str | Path) -> tuple[Outcome, list[dict[str, Any]]]:
-    done = here("batch", *arguments, "--no-save", "--json")
-    return done, [json.loads(line) for line in done.out.splitlines()]
+    return batches.batch(*arguments, "--no-save")
 
 
 def names(*paths: str | Path, patterns: tuple[str, ...] = ()) -> list[str]:
     return [entry.name for entry in plan([str(path) for path in paths], (), patterns).entries]
 
 
-def test_a_matrix_is_a_fit_for_each_combination_and_compiles_once(tmp_path: Path) -> None:
-    """The offset is held at its start, so the slope of least squares follows by hand: (50 - 10 offset) / 30 ... ."""
+def test_a_matrix_is_a_fit_for_each_combination(tmp_path: Path) -> None:
+    """The offset is held at its start, so that least squares give slope = sum x (y - offset) / sum x² by hand."""
     text = "matrix: {parameters.offset.start: [0, 0.5, 1.4], seed: [0, 1]}\n"
     held = LINE.replace("offset: 0", "offset: {start: 0, fixed: true}")
     done, documents = batch(written(tmp_path, "line.yaml", held + text))
@@ -43,7 +36,19 @@ def test_a_matrix_is_a_fit_for_each_combination_and_compiles_once(tmp_path: Path
     for one, offset in zip(documents, (0, 0, 0.5, 0.5, 1.4, 1.4), strict=True):
         assert one["parameters"]["slope"]["value"] == pytest.approx((38 - 10 * offset) / 30, rel=1e-12)
     assert [one["config"]["seed"] for one in documents] == [0, 1] * 3
-    assert [one["compilations"] for one in documents[1:]] == [0] * 5
+
+
+def test_a_sweep_of_learning_rates_and_seeds_compiles_once(tmp_path: Path) -> None:
+    rates = [round(0.001 * 1.1**power, 6) for power in range(20)]
+    sweep = "optimizer: {kind: adam, batch_size: 2, epochs: 3}\n"
+    sweep += f"matrix: {{optimizer.learning_rate: {rates}, seed: [0, 1, 2]}}\n"
+    done, documents = batch(written(tmp_path, "line.yaml", LINE + sweep))
+    assert done.code == 0
+    assert [one["compilations"] for one in documents[1:]] == [0] * 59
+    assert [one["config"]["optimizer"]["learning_rate"] for one in documents] == [
+        rate for rate in rates for _ in range(3)
+    ]
+    assert len({one["loss"]["final"] for one in documents}) == 60
 
 
 def test_fits_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
