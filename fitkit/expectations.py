@@ -51,11 +51,11 @@ class Tolerated(Component):
         """Return whether `found` lies within `half` of `value`, the ends included as they are written.
 
         0.71 is within 0.02 of 0.69, though the difference of the doubles is 0.020000000000000018: the ends are value - half
-        and value + half as doubles, or the difference is at most half.
+        and value + half as doubles.
         """
         if self.value is None:
             return True
-        return abs(found - self.value) <= half or self.value - half <= found <= self.value + half
+        return self.value - half <= found <= self.value + half
 
 
 @final

@@ -236,6 +236,14 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
         assert [entry.name for entry in tmp_path.iterdir()] == ["b.json"]
 
 
+def test_the_file_is_replaced_not_written_over(tmp_path: Path) -> None:
+    path, link = tmp_path / "b.json", tmp_path / "old.json"
+    Baseline(fits=FITS).write(path)
+    link.hardlink_to(path)
+    Baseline().write(path)
+    assert set(read_baseline(link).fits) == set(FITS)  # whoever reads the old file while it is replaced reads all of it
+
+
 def test_the_order_of_fits_makes_no_difference() -> None:
     assert Baseline(fits=dict(reversed(FITS.items()))).text() == Baseline(fits=FITS).text()
 
