@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -170,3 +171,19 @@ def test_a_global_fit_is_that_of_all_parameters_at_once(folder: Path) -> None:
     )
     reach = two_sided_quantile(0.95, rows - 13) * told[0]
     assert document["parameters"]["xmid"]["interval"] == pytest.approx([ours[0] - reach, ours[0] + reach], rel=1e-12)
+
+
+def test_the_readme_shows_what_the_trees_give(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    config = (CONFIGS / "orange.yaml").read_text(encoding="utf-8").splitlines()
+    assert "\n".join(["```text", config[2], config[3], config[4], "```"]) in readme
+    (page,) = re.findall(
+        r"^```text\n\$ fitkit train configs/groups/orange.yaml\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL
+    )
+    done = here("train", CONFIGS / "orange.yaml", "--out", tmp_path / "run")
+    assert masked(page) == masked(done.out)
+
+
+def masked(text: str) -> str:
+    """Leave out times, and what is left to move, which rounding decides."""
+    return re.sub(r"\d+\.\d+ s\b|\d\.\de-\d\d", "_", " ".join(text.split()))

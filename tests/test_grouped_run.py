@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from command import here, written
+from command import environment, here, written
 from fitting import fit
 
 CURVE = "y ~ a * exp(-k * x) + c"
@@ -298,3 +302,29 @@ def test_a_group_that_cannot_be_fitted_has_no_part_in_what_is_shared(tmp_path: P
     assert "k" not in rows[0]
     with np.load(tmp_path / "run/parameters.npz") as saved:
         assert saved["k"] == document["parameters"]["k"]["value"]
+
+
+def test_ctrl_c_keeps_the_groups_that_ended(tmp_path: Path) -> None:
+    """`mae` has kinks, so that groups are fitted one by one: thousands take minutes."""
+    values = {"g": np.repeat(np.arange(3_000), 4).tolist(), "x": [0.0, 1.0, 2.0, 3.0] * 3_000}
+    values["y"] = np.random.default_rng(14).normal(size=12_000).round(3).tolist()
+    body = {"data": {"values": values, "group_by": "g"}, "model": "y ~ a * x + c", "parameters": {"a": 1, "c": 0}}
+    written(tmp_path, "fit.yaml", json.dumps({**body, "loss": "mae"}))
+    talkative = "import fitkit.progress as p; p.LOG_SECONDS = 0.2; from fitkit.cli.main import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", talkative, "train", "fit.yaml", "--out", "run"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines = [process.stderr.readline() for _ in range(2)]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert re.fullmatch(r"\d+ of 3,000 groups  \d+ fits/s  .* left  \(the last, one by one\)\n", lines[1])
+    rows = pl.read_csv(tmp_path / "run/groups.csv")
+    counts = dict(rows["status"].value_counts().iter_rows())
+    assert out.startswith(f"Interrupted: {3_000 - counts['interrupted']:,} of 3,000 groups ended, ")
+    assert counts["converged"] > 0
+    assert counts["interrupted"] > 1_000
+    assert json.loads((tmp_path / "run/result.json").read_text())["reason"] == "interrupted"
+    assert err.endswith("saved to run\n")

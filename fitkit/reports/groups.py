@@ -68,7 +68,12 @@ def _value(one: OneGroup, name: str, *, with_errors: bool) -> str:
     value, error = one.values[name], one.errors[name]
     if value is None:
         return ""
-    return f"{value:#.5g} +- {error:.2g}" if with_errors and error is not None else f"{value:#.5g}"
+    return f"{value:#.5g} +- {_two_digits(error)}" if with_errors and error is not None else f"{value:#.5g}"
+
+
+def _two_digits(error: float) -> str:
+    """Return an error to two digits, whole where it has more before its point."""
+    return f"{error:.0f}" if 99.5 <= error < 99_999.5 else f"{error:.2g}"
 
 
 def _table_of(columns: dict[str, list[str]]) -> Table:

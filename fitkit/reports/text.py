@@ -142,7 +142,10 @@ def _loss(result: Result, style: TextStyle) -> list[tuple[str, str]]:
     if result.optimizer is not None:
         why = f", chosen for {result.optimizer['why']}" if "why" in result.optimizer else ""
         work = f"{_count(result.steps or 0, 'step')}, {_count(result.evaluations or 0, 'evaluation')}"
-        facts.append(("search", f"{result.optimizer['kind']}{why}: {work}"))
+        if result.groups is not None:
+            facts.append(("search", f"{result.optimizer['solver']}: at most {work} in all"))
+        else:
+            facts.append(("search", f"{result.optimizer['kind']}{why}: {work}"))
     return facts
 
 

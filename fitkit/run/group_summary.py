@@ -55,13 +55,25 @@ def verdict_on_groups(fit: GroupedFit, share: float = 1.0) -> GroupsVerdict:
         return GroupsVerdict(status=Status.NOT_CONVERGED, reason=FAILED, message=message)
     if fit.shared is not None:
         return GroupsVerdict(status=Status.CONVERGED, reason=fit.shared.reason.word, message=fit.shared.message)
-    moves = fit.move[np.isfinite(fit.move)]
-    left = f"; a further step would change no parameter by more than {moves.max():.1e} of itself" if len(moves) else ""
     which = "the one group" if count == 1 else f"all {count:,} groups"
     if converged < count:
         which = f"{converged:,} of {count:,} groups, where {share:g} of them are expected to"
     most = Reason(int(np.bincount(fit.reason[fit.converged]).argmax()))
-    return GroupsVerdict(status=Status.CONVERGED, reason=most.word, message=f"Converged: {which}{left}.")
+    return GroupsVerdict(status=Status.CONVERGED, reason=most.word, message=f"Converged: {which}{_left_to_move(fit)}.")
+
+
+def _left_to_move(fit: GroupedFit) -> str:
+    """Return how far groups are from their minima, in half of them and in the worst, whose parameter may be near zero."""
+    import numpy as np
+
+    moves = fit.move[fit.converged]
+    moves = moves[np.isfinite(moves)]
+    if len(moves) == 0:
+        return ""
+    told = "; a further step would change no parameter by more than "
+    if len(moves) == 1:
+        return f"{told}{moves[0]:.1e} of itself"
+    return f"{told}{np.median(moves):.1e} of itself in half of them, {moves.max():.1e} in the worst"
 
 
 def _is_claim(reason: Reason) -> bool:
