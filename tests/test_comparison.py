@@ -378,6 +378,25 @@ def test_changes_are_told_in_numbers_and_in_errors() -> None:
     assert fit.parameters["shift"].change is None
 
 
+def test_keys_of_the_config_that_changed_are_named_from_the_root() -> None:
+    before = {"a": {"b": {"c": 1, "d": [1]}, "gone": {"e": 1}}, "seed": 0}
+    after = {"a": {"b": {"c": 2, "d": [1]}, "new": {"f": {}}}, "seed": 0}
+    (fit,) = compare(("a", "b"), {"x": document(config=before)}, {"x": document(config=after)}).fits
+    assert [(one.key, one.before, one.after) for one in fit.config] == [
+        ("a.b.c", 1, 2), ("a.gone", {"e": 1}, None), ("a.new", None, {"f": {}}),
+    ]  # fmt: skip
+
+
+def test_groups_are_compared_by_how_many_converged() -> None:
+    before, after = ({**document(), "groups": {"count": 12, "converged": n, "failed": 12 - n}} for n in (12, 11))
+    found = compare(("a", "b"), {"x": before}, {"x": after})
+    assert not found.fits[0].unchanged
+    page = comparison_page(found, TextStyle(unicode=False))
+    assert "groups  converged: 12 of 12 -> 11 of 12" in page
+    same = comparison_page(compare(("a", "b"), {"x": before}, {"x": before}), TextStyle())
+    assert "groups  converged: 12 of 12 as before" in same
+
+
 def test_the_page_of_two_runs() -> None:
     pages = [
         comparison_page(compare(("runs/a", "runs/b"), {"x": document()}, {"x": other}), TextStyle())

@@ -67,6 +67,8 @@ class FitChanges:
     status: tuple[str, str]
     loss: NumberChange
     parameters: Mapping[str, NumberChange]
+    groups: tuple[Mapping[str, int] | None, Mapping[str, int] | None]
+    """How many groups there are and how many converged, where rows are grouped."""
     config: tuple[Replacement, ...]
     """The keys of the config, as understood, that are not the same."""
     provenance: tuple[Replacement, ...]
@@ -76,7 +78,8 @@ class FitChanges:
     def unchanged(self) -> bool:
         """Whether every number and the status are what they were, to the last bit."""
         numbers = (self.loss, *self.parameters.values())
-        return self.status[0] == self.status[1] and all(number.before == number.after for number in numbers)
+        told = self.status[0] == self.status[1] and self.groups[0] == self.groups[1]
+        return told and all(number.before == number.after for number in numbers)
 
     @property
     def largest(self) -> tuple[str, NumberChange] | None:
@@ -151,7 +154,8 @@ def _changes(one: str, other: str, before: Mapping[str, Any], after: Mapping[str
             )
             for name in names
         },
-        config=tuple(_replacements(dict(_flat(before["config"])), dict(_flat(after["config"])))),
+        groups=(records[0].groups, records[1].groups),
+        config=tuple(_replacements(before["config"], after["config"])),
         provenance=tuple(
             _replacements(
                 {key: before["provenance"].get(key) for key in _OF_THE_RUN},
@@ -161,16 +165,11 @@ def _changes(one: str, other: str, before: Mapping[str, Any], after: Mapping[str
     )
 
 
-def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a config with their keys from the root: `optimizer.learning_rate`."""
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
-
-
-def _replacements(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Replacement]:
+def _replacements(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[Replacement]:
+    """Yield what is not the same, with keys from the root: `optimizer.learning_rate`; a map that is new or gone as one."""
     for key in dict.fromkeys((*before, *after)):
-        if before.get(key) != after.get(key):
-            yield Replacement(key=key, before=before.get(key), after=after.get(key))
+        one, other = before.get(key), after.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _replacements(one, other, f"{above}{key}.")
+        elif one != other:
+            yield Replacement(key=f"{above}{key}", before=one, after=other)

@@ -30,6 +30,7 @@ def _fit(changes: FitChanges) -> dict[str, Any]:
         "status": {"before": changes.status[0], "after": changes.status[1]},
         "loss": _number(changes.loss),
         "parameters": {name: _number(number) for name, number in changes.parameters.items()},
+        "groups": dict(zip(("before", "after"), changes.groups, strict=True)),
         "config": [asdict(replacement) for replacement in changes.config],
         "provenance": [asdict(replacement) for replacement in changes.provenance],
     }

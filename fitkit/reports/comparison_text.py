@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from fitkit.comparison import Estimate
@@ -54,6 +55,12 @@ def _print_fit(console: Console, changes: FitChanges, arrow: str) -> None:
     if any(number.standard_errors for number in changes.parameters.values()):
         unit = "the smaller of both" if changes.same_data else "both combined, as of independent data"
         facts.append(("errors", unit))
+    if any(changes.groups):
+        before, after = (
+            "none" if one is None else f"{one['converged']:,} of {one['count']:,}" for one in changes.groups
+        )
+        told = f"{after} as before" if before == after else f"{before} {arrow} {after}"
+        facts.append(("groups", f"converged: {told}"))
     facts += [(one.key, _replaced(one, arrow)) for one in changes.provenance if one.key != "data_sha256"]
     told = changes.config[:MOST_KEYS]
     facts += [
@@ -185,5 +192,5 @@ def _replaced(one: Replacement, arrow: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
