@@ -56,11 +56,7 @@ def _print_fit(console: Console, changes: FitChanges, arrow: str) -> None:
         unit = "the smaller of both" if changes.same_data else "both combined, as of independent data"
         facts.append(("errors", unit))
     if any(changes.groups):
-        before, after = (
-            "none" if one is None else f"{one['converged']:,} of {one['count']:,}" for one in changes.groups
-        )
-        told = f"{after} as before" if before == after else f"{before} {arrow} {after}"
-        facts.append(("groups", f"converged: {told}"))
+        facts.append(("groups", f"converged: {_groups(changes, arrow)}"))
     facts += [(one.key, _replaced(one, arrow)) for one in changes.provenance if one.key != "data_sha256"]
     told = changes.config[:MOST_KEYS]
     facts += [
@@ -177,6 +173,11 @@ def _loss(loss: NumberChange, arrow: str) -> str:
         return f"{after}, to the last bit"
     percent = _percent(loss)
     return f"{before} {arrow} {after}" + (f" ({percent})" if percent else "")
+
+
+def _groups(changes: FitChanges, arrow: str) -> str:
+    before, after = ("none" if one is None else f"{one['converged']:,} of {one['count']:,}" for one in changes.groups)
+    return f"{after} as before" if before == after else f"{before} {arrow} {after}"
 
 
 def _data(changes: FitChanges) -> str:
