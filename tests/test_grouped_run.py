@@ -328,3 +328,13 @@ def test_ctrl_c_keeps_the_groups_that_ended(tmp_path: Path) -> None:
     assert counts["interrupted"] > 1_000
     assert json.loads((tmp_path / "run/result.json").read_text())["reason"] == "interrupted"
     assert err.endswith("saved to run\n")
+
+
+@pytest.mark.parametrize("shared", ["", "shared"])
+def test_the_clock_ends_groups_with_the_reason_that_it_is(tmp_path: Path, shared: str) -> None:
+    body = config(table(curves("abc", 15, sizes=(15,))), data={"group_by": "g"}, stopping={"time_limit": 1e-9})
+    body["parameters"] = {"a": 2, "k": {"start": 1, "shared": bool(shared)}, "c": 0}
+    code, document, rows = ran(tmp_path, body)
+    assert (code, document["status"]) == (4, "not_converged")
+    assert document["reason"] == ("time_limit" if shared else "groups_failed")
+    assert {row["reason"] for row in rows} == {"time_limit"}

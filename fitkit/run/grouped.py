@@ -25,7 +25,6 @@ from fitkit.run.grouped_assembly import AssembledGroups, assemble_groups
 from fitkit.run.memory import out_of_memory
 from fitkit.run.numbers import number
 from fitkit.run.one_group import single_fitter
-from fitkit.run.printing import prints_aside
 from fitkit.run.python_trial import try_python
 from fitkit.uncertainty import Covariance
 from fitkit.uncertainty.settings import NoUncertainty
@@ -63,49 +62,22 @@ def train_groups(
     Raises:
         FitkitError: the config, the data, the machine or the disk make fits impossible.
     """
-    config = source.config
     compiled_before, programs_before = COMPILATIONS.seconds, COMPILATIONS.programs
-    platform = select_device(config.device)
+    platform = select_device(source.config.device)
     assembled = assemble_groups(source, allow_python=options.allow_python, stdin=options.stdin)
-    refuse_unknown(source, assembled.groups.shared)
-    if assembled.groups.shared and not suits(assembled.problem):
-        path = ("parameters", assembled.groups.shared[0], "shared")
-        message = f"`shared` takes smooth losses without constraints, in float64, and up to {UNROLLED_UP_TO} parameters"
-        raise ConfigError(source.diagnostic(path, "E111", message, "fit each group by itself: remove `shared`"))
-    _try(source, assembled)
+    _refuse(source, assembled)
     began = time.perf_counter()
-    with prints_aside(source):
-        try:
-            fit = _fit(source, assembled, options, began)
-        except jax.errors.JaxRuntimeError as error:
-            raise out_of_memory(error) from None
+    try:
+        fit = _fit(source, assembled, options, began)
+    except jax.errors.JaxRuntimeError as error:
+        raise out_of_memory(error) from None
     run = time.perf_counter() - began
     compiling = COMPILATIONS.seconds - compiled_before
-    verdict = verdict_on_groups(fit, _share(config))
-    signal = options.interrupted()
-    optimizer, why = choose(config.optimizer, assembled.problem)
-    result = Result(
+    result = replace(
+        _result(source, assembled, fit, options.interrupted(), None if folder is None else TABLE),
         name=name,
-        path=source.shown,
-        status=verdict.status,
-        exit_code=int(
-            ExitCode.TERMINATED if verdict.status is Status.INTERRUPTED and signal == 15 else verdict.status.exit_code
-        ),
-        reason=verdict.reason,
-        message=verdict.message,
-        parameters=shared_parameters(config, assembled, fit),
-        loss=LossSummary(kind=config.loss.kind, initial=None, final=number(_loss(assembled, fit))),
-        fit=fit_summary(assembled, fit),
-        classes=assembled.problem.loss.classes or None if assembled.problem.loss is not None else None,
-        uncertainty=uncertainty_summary(config.uncertainty, assembled, fit),
-        groups=groups_summary(assembled, fit, None if folder is None else TABLE),
-        optimizer={**described(optimizer, why), "solver": fit.solver},
-        steps=int(fit.steps.max(initial=0)),
-        evaluations=fit.evaluations,
         compilations=COMPILATIONS.programs - programs_before,
         seconds=Seconds(compile=compiling, run=max(0.0, run - compiling), total=time.perf_counter() - started),
-        warnings=group_warnings(assembled, fit),
-        config=plain_values(config),
         provenance=provenance(source, assembled.table, assembled.problem, platform),
     )
     result = judged(result, source)
@@ -114,15 +86,47 @@ def train_groups(
     return result
 
 
+def _result(source: ConfigSource, assembled: AssembledGroups, fit: GroupedFit, signal: int, file: str | None) -> Result:
+    """Return what follows from the fits; `signal` has asked to stop, or is 0."""
+    config, problem = source.config, assembled.problem
+    verdict = verdict_on_groups(fit, _share(config))
+    terminated = verdict.status is Status.INTERRUPTED and signal == 15
+    optimizer, why = choose(config.optimizer, problem)
+    return Result(
+        name=None,
+        path=source.shown,
+        status=verdict.status,
+        exit_code=int(ExitCode.TERMINATED if terminated else verdict.status.exit_code),
+        reason=verdict.reason,
+        message=verdict.message,
+        parameters=shared_parameters(config, assembled, fit),
+        loss=LossSummary(kind=config.loss.kind, initial=None, final=number(_loss(assembled, fit))),
+        fit=fit_summary(assembled, fit),
+        classes=None if problem.loss is None else problem.loss.classes or None,
+        uncertainty=uncertainty_summary(config.uncertainty, assembled, fit),
+        groups=groups_summary(assembled, fit, file),
+        optimizer={**described(optimizer, why), "solver": fit.solver},
+        steps=int(fit.steps.max(initial=0)),
+        evaluations=fit.evaluations,
+        warnings=group_warnings(assembled, fit),
+        config=plain_values(config),
+    )
+
+
 def _share(config: Config) -> float:
     """Return the share of the groups that must converge."""
     return 1.0 if config.expect is None or config.expect.converged is None else float(config.expect.converged)
 
 
-def _try(source: ConfigSource, assembled: AssembledGroups) -> None:
-    """Refuse a table of which no group can be fitted, and try a python model on the first that can."""
+def _refuse(source: ConfigSource, assembled: AssembledGroups) -> None:
+    """Refuse what cannot be fitted: groups without rows, what cannot be shared, a python model that fails on the first."""
     import numpy as np
 
+    refuse_unknown(source, assembled.groups.shared)
+    if assembled.groups.shared and not suits(assembled.problem):
+        path = ("parameters", assembled.groups.shared[0], "shared")
+        message = f"`shared` takes smooth losses without constraints, in float64, and up to {UNROLLED_UP_TO} parameters"
+        raise ConfigError(source.diagnostic(path, "E111", message, "fit each group by itself: remove `shared`"))
     fitted = np.flatnonzero(assembled.groups.lengths)
     if len(fitted) == 0:
         first = assembled.refused[0].message if 0 in assembled.refused else "No row has a weight above zero."
@@ -153,18 +157,27 @@ def _fit(source: ConfigSource, assembled: AssembledGroups, options: GroupOptions
         stop=stop,
         show=options.show,
     )
-    late = bool((fit.reason == Reason.INTERRUPTED).any()) and not options.interrupted()
-    messages = {**fit.messages, **{group: refusal.message for group, refusal in assembled.refused.items()}}
-    reasons = fit.reason
-    if late:
-        reasons = reasons.copy()
-        for group in (reasons == Reason.INTERRUPTED).nonzero()[0].tolist():
-            messages[group] = "Not converged within the time limit."
-        reasons[reasons == Reason.INTERRUPTED] = int(Reason.TIME_LIMIT)
-    errors = fit.errors
+    fit = replace(fit, messages={**fit.messages, **{group: one.message for group, one in assembled.refused.items()}})
     if isinstance(config.uncertainty, NoUncertainty):
-        errors = errors * float("nan")
-    return replace(fit, messages=messages, reason=reasons, errors=errors)
+        fit = replace(fit, errors=fit.errors * float("nan"))
+    return fit if options.interrupted() else _late(fit)
+
+
+def _late(fit: GroupedFit) -> GroupedFit:
+    """Return a fit that only the clock can have interrupted, with the reason that this is."""
+    import numpy as np
+
+    waiting = fit.reason == Reason.INTERRUPTED
+    if not waiting.any():
+        return fit
+    message = "Not converged within the time limit."
+    shared = None if fit.shared is None else replace(fit.shared, reason=Reason.TIME_LIMIT, message=message)
+    return replace(
+        fit,
+        reason=np.where(waiting, np.int8(Reason.TIME_LIMIT), fit.reason),
+        messages={**fit.messages, **dict.fromkeys(np.flatnonzero(waiting).tolist(), message)},
+        shared=shared,
+    )
 
 
 def _loss(assembled: AssembledGroups, fit: GroupedFit) -> float:

@@ -64,7 +64,8 @@ def train(source: ConfigSource, options: TrainOptions, started: float) -> tuple[
     folder = RunFolder.claim(options.out, name, overwrite=options.overwrite) if options.keep else None
     try:
         if source.config.data is not None and source.config.data.group_by is not None:
-            return _groups(source, options, started, name, folder), folder
+            with prints_aside(source):
+                return _groups(source, options, started, name, folder), folder
         with prints_aside(source):
             result, search, conclusion, assembled = _fit(source, options, started, name)
         if folder is not None:
