@@ -46,6 +46,14 @@ def refused(folder: Path, text: str) -> list[Diagnostic]:
             "E111", 3, 28, "all rows are one fit",
         ),
         (
+            DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nloss: mae\n",
+            "E111", 3, 28, "the loss `mae`, which has kinks, exclude",
+        ),
+        (
+            DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nprecision: float32\n",
+            "E111", 3, 28, "`precision: float32` exclude",
+        ),
+        (
             "data: p.csv\n" + MODEL + "parameters: {a: 1, b: {start: 1, shared: true}}\n",
             "E111", 3, 34, "no `data.group_by`",
         ),

@@ -9,6 +9,7 @@ from fitkit.config.sections import Sections
 from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic
 from fitkit.expectations import Expect
+from fitkit.losses import Loss
 from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.models import FormulaModel, Model
 from fitkit.optimizers.first_order import FirstOrder
@@ -129,12 +130,30 @@ def _shared(sections: Sections) -> Iterator[Diagnostic]:
         elif isinstance(parameter.start, ColumnName):
             message = f"`{name}` is one number for all groups, and cannot start where each group says"
             yield tree.diagnostic((*path[:-1], "start"), "E111", message, "write a number", value=True)
+    first = next((name for name, parameter in parameters.items() if parameter.shared), None)
+    for what in _not_eliminated(sections) if first is not None else ():
+        message = f"`shared` and {what} exclude each other"
+        way_out = "fit each group by itself: remove `shared`"
+        yield tree.diagnostic(("parameters", first, "shared"), "E111", message, way_out)
     free = {name: parameter for name, parameter in parameters.items() if _is_free(parameter)}
     named = getattr(sections.get("model"), "parameter_names", None)
     if free and all(parameter.shared for parameter in free.values()) and set(named or ()) <= set(parameters):
         first = next(iter(free))
         message = "every parameter is `shared`: then all rows are one fit"
         yield tree.diagnostic(("parameters", first, "shared"), "E111", message, "remove `group_by` and `shared`")
+
+
+def _not_eliminated(sections: Sections) -> Iterator[str]:
+    """Yield what stands in the way of solving for each group's own parameters first."""
+    loss, penalty = sections.get("loss"), sections.get("regularization")
+    if isinstance(loss, Loss) and not loss.smooth:
+        yield f"the loss `{loss.kind}`, which has kinks,"
+    if penalty is not None and penalty.l1 > 0:
+        yield "the penalty `l1`"
+    if sections.get("constraints"):
+        yield "`constraints`"
+    if sections.get("precision") == "float32":
+        yield "`precision: float32`"
 
 
 def _expected(sections: Sections) -> Iterator[Diagnostic]:

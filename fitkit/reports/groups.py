@@ -28,7 +28,8 @@ def group_facts(result: Result) -> list[tuple[str, str]]:
     rows = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     facts = [("groups", f"{groups.count:,} by {', '.join(groups.by)}, of {rows} rows; {groups.converged:,} converged")]
     if groups.alone:
-        facts.append(("one by one", f"{groups.alone:,} groups, for which a batch could not vouch"))
+        which = "1 group" if groups.alone == 1 else f"{groups.alone:,} groups"
+        facts.append(("one by one", f"{which}, for which a batch could not vouch"))
     facts += [(f"{left.reason}", _left(left)) for left in groups.left]
     if groups.file is not None:
         facts.append(("table", f"a row for each group in {groups.file}"))
