@@ -130,11 +130,11 @@ def _shared(sections: Sections) -> Iterator[Diagnostic]:
         elif isinstance(parameter.start, ColumnName):
             message = f"`{name}` is one number for all groups, and cannot start where each group says"
             yield tree.diagnostic((*path[:-1], "start"), "E111", message, "write a number", value=True)
-    first = next((name for name, parameter in parameters.items() if parameter.shared), None)
-    for what in _not_eliminated(sections) if first is not None else ():
-        message = f"`shared` and {what} exclude each other"
-        way_out = "fit each group by itself: remove `shared`"
-        yield tree.diagnostic(("parameters", first, "shared"), "E111", message, way_out)
+    for first in [name for name, parameter in parameters.items() if parameter.shared][:1]:
+        for what in _not_eliminated(sections):
+            message = f"`shared` and {what} exclude each other"
+            way_out = "fit each group by itself: remove `shared`"
+            yield tree.diagnostic(("parameters", first, "shared"), "E111", message, way_out)
     free = {name: parameter for name, parameter in parameters.items() if _is_free(parameter)}
     named = getattr(sections.get("model"), "parameter_names", None)
     if free and all(parameter.shared for parameter in free.values()) and set(named or ()) <= set(parameters):
