@@ -56,7 +56,8 @@ def test_nist_ends_as_certified(name: str, start: str, calls: int, stretches: li
     config = in_units(name, CERTIFIED[name][start], [1.0] * len(optimum(name)), 1.0)
     found, host = fit(config), on_host(config)
     assert len(stretches) >= calls
-    assert found.verdict == host.verdict
+    # Whether slope or step is the first to be small enough is up to rounding.
+    assert found.verdict[:2] == host.verdict[:2] == ("converged", 0)
     size = len(optimum(name))
     right = digits_of_each(found.values[:size], optimum(name))
     assert right.min() >= 10

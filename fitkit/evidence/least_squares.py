@@ -17,7 +17,7 @@ from fitkit.evidence.evidence import (
 from fitkit.evidence.left_to_minimum import left_to_minimum
 from fitkit.evidence.neighbours import look_beside
 from fitkit.losses import DistanceLoss
-from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, newton_step, targets_of
+from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, exact_step, targets_of
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
@@ -73,7 +73,7 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         curvature = _curvature(squares, theta, point, linear, size)
         idle = _without_effect(squares, point, curvature, own, start) & ~held
         # A column that has nearly vanished makes the whitened S huge, and would put the blame on another parameter.
-        exact = newton_step(point, curvature, ~held & ~idle)
+        exact = exact_step(squares, theta, point, curvature, ~held & ~idle)
         left, noise = left_to_minimum(squares, theta, point, curvature, exact, seen, ~held & ~idle)
         uncertainty = np.hypot(left, noise) + EPSILON / 2 * np.abs(theta)
     flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])

@@ -41,6 +41,7 @@ def walk_compiled(
             stretch = compiled.go_on(stretch)
             walk.take(stretch.rows[1:])
             continue
+        stretch.leave_end()
         if stretch.claimed:
             return _ended_on_host(problem, optimizer, walk, stretch.state(), stretch.claimed)
         found = _on_host(problem, optimizer, compiled, stopping, stretch.state(), walk)
@@ -59,8 +60,12 @@ class _Walk:
 
     def take(self, rows: Iterable[Sequence[float]]) -> None:
         """Write down objective, cosine and relative move of further points."""
-        for row in rows:
-            self.write(HistoryRow(self.step + 1, *row))
+        written = [HistoryRow(step, *row) for step, row in enumerate(rows, self.step + 1)]
+        if written:
+            self.last, self.step = written[-1], written[-1].step
+            self.history.add(written)
+        for row in written:
+            self.watch.show(row)
 
     def write(self, row: HistoryRow) -> None:
         """Write down a row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import BoundKernel, Kernel
@@ -12,6 +13,8 @@ from fitkit.problem import Problem
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from fitkit.optimizers.exact_newton import NewtonStep
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
@@ -43,8 +46,15 @@ class BoundRows:
         self.bounded = bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
         self.points: OrderedDict[bytes, Linearization] = OrderedDict()
         self.curvatures: OrderedDict[bytes, Matrix] = OrderedDict()
+        self.compiled_curvature: Callable[[Vector], Matrix | None] | None = None
+        """S at a point in one call, where the search is compiled."""
+        self.newton_steps: OrderedDict[bytes, NewtonStep] = OrderedDict()
+        self.sensitivities: OrderedDict[bytes, tuple[list[tuple[Matrix, Vector]], Vector]] = OrderedDict()
+        self.targets: list[Vector] | None = None
         self.predictions: tuple[bytes, Vector] | None = None
         """Of the point where a search ended."""
+        self.shaken: tuple[bytes, Vector] | None = None
+        """The evaluation noise of its residuals, shape (rows,)."""
 
     @classmethod
     def of(cls, problem: Problem) -> BoundRows:
@@ -53,6 +63,12 @@ class BoundRows:
         if kept is None:
             kept = problem.__dict__["_bound_rows"] = cls(problem)
         return kept
+
+    def forget(self) -> None:
+        """Forget the points of an earlier search."""
+        for kept in (self.points, self.curvatures, self.newton_steps, self.sensitivities):
+            kept.clear()
+        self.predictions = self.shaken = None
 
     def chunks_of(self, kernel: Kernel[..., Any], size: int) -> list[BoundKernel]:
         """Return a kernel of problem, ..., rows bound to each chunk of rows; `size` is how many parameters are free."""

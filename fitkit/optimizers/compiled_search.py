@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.optimizers.bound_rows import BoundRows, remember
+from fitkit.optimizers.exact_newton import SHAKING
 from fitkit.optimizers.least_squares import POLARIZED_UP_TO, LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, state_at
 from fitkit.optimizers.linearization import Linearization, lengths
@@ -93,6 +94,15 @@ class Stretch:
         rows = np.asarray(self.ending.place.rows)
         return _linearization(np.asarray(self.ending.place.factor), (rows[:-1],))
 
+    @property
+    def curvature(self) -> Matrix:
+        """S at the last point, if it is `known`, shape (free, free)."""
+        import numpy as np
+
+        norms = self.point.spectrum[0]
+        scaled: Matrix = np.asarray(self.ending.extra) * norms * norms[:, None]
+        return scaled
+
     def leave_start(self, start: Vector) -> None:
         """Let the evidence find what is known of the start, shape (free,), where this stretch began."""
         import numpy as np
@@ -101,15 +111,16 @@ class Stretch:
         remember(BoundRows.of(self.problem).points, start.tobytes(), begun)
 
     def leave_end(self) -> None:
-        """Let the evidence find what is known of the end."""
+        """Let the host and the evidence find what is known of the end."""
         import numpy as np
 
         kept, key = BoundRows.of(self.problem), self.theta.tobytes()
         remember(kept.points, key, self.point)
         kept.predictions = key, np.asarray(self.ending.place.rows)[-1]
-        if not self.numbers.taken:  # the last Newton step led nowhere: its S is that of this point
-            norms = np.where(self.point.column_norms > 0, self.point.column_norms, 1.0)
-            remember(kept.curvatures, key, np.asarray(self.ending.extra) * np.outer(norms, norms))
+        if self.numbers.shakes > 0:
+            kept.shaken = key, np.sqrt(np.asarray(self.ending.noise) / len(SHAKING))
+        if self.numbers.known:
+            remember(kept.curvatures, key, self.curvature)
 
     def moved_to(self, theta: Vector) -> LeastSquaresState:
         """Return the state at the minimum, of which theta, shape (free,), are more digits than this has."""
@@ -189,39 +200,55 @@ class CompiledSearch:
             return None
         if BoundRows.of(problem).searches(expand, size) < SEARCHES_BEFORE:
             return None
-        return cls(problem, rule, damping)
+        found = cls(problem, rule, damping)
+        BoundRows.of(problem).compiled_curvature = found.curvature
+        return found
+
+    def curvature(self, theta: Vector) -> Matrix | None:
+        """Return S at theta, shape (free, free), in one call; None where it is not finite."""
+        import numpy as np
+
+        nothing = np.zeros(len(theta))
+        numbers = self._fresh()._replace(looks=1.0)
+        looked = self._run(numbers, np.stack([theta, nothing, np.abs(theta), nothing]))
+        return looked.curvature if looked.numbers.known else None
 
     def begin(self, theta: Vector) -> Stretch:
         """Return the first stretch from theta, shape (free,)."""
         import numpy as np
 
+        BoundRows.of(self.problem).forget()
+        nothing = np.zeros(len(theta))
+        return self._run(self._fresh(), np.stack([theta, nothing, np.abs(theta), nothing]))
+
+    def _fresh(self) -> Numbers:
         from fitkit.optimizers.search_program import Numbers
 
         nan = float("nan")
-        fresh = dict.fromkeys(Numbers._fields, 0.0) | {
-            "damping": self.damping, "growth": 2.0, "value": np.inf, "theta_change": nan, "offset": nan, "patience": 1.0,
-        }  # fmt: skip
-        nothing = np.zeros(len(theta))
-        return self._run(Numbers(**fresh), np.stack([theta, nothing, np.abs(theta), nothing]))
+        return Numbers(*[0.0] * len(Numbers._fields))._replace(
+            damping=self.damping, growth=2.0, value=float("inf"), theta_change=nan, offset=nan, patience=1.0
+        )
 
     def go_on(self, stretch: Stretch) -> Stretch:
         """Return the next stretch after one that ended for its length."""
-        return self._run(stretch.numbers, stretch.vectors)
+        return self._run(stretch.numbers._replace(shakes=0.0), stretch.vectors)
 
     def resume(self, state: LeastSquaresState, step: int) -> Stretch:
         """Return the next stretch after `step` steps, the last of them on the host."""
         import numpy as np
 
-        from fitkit.optimizers.search_program import Numbers
-
-        fresh = dict.fromkeys(Numbers._fields, 0.0) | {
-            "damping": state.damping, "growth": state.growth, "value": np.inf, "offset": state.newton.offset,
-            "theta_change": float(state.measures.theta_change), "wait": state.wait, "patience": state.patience,
-            "crawled": state.crawled, "evaluations": state.evaluations, "step": step,
-        }  # fmt: skip
-        return self._run(
-            Numbers(**fresh), np.stack([state.theta, state.scale, state.largest, np.zeros(len(state.theta))])
+        numbers = self._fresh()._replace(
+            damping=state.damping,
+            growth=state.growth,
+            offset=state.newton.offset,
+            theta_change=float(state.measures.theta_change),
+            wait=float(state.wait),
+            patience=float(state.patience),
+            crawled=float(state.crawled),
+            evaluations=float(state.evaluations),
+            step=float(step),
         )
+        return self._run(numbers, np.stack([state.theta, state.scale, state.largest, np.zeros(len(state.theta))]))
 
     def _run(self, numbers: Numbers, vectors: Matrix) -> Stretch:
         import numpy as np

@@ -13,6 +13,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from fitkit.optimizers.bound_rows import CHUNK, REMEMBERED_UP_TO, BoundRows, remember
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.subspace import RANK_TOLERANCE
@@ -70,23 +71,27 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
     import numpy as np
 
     size = len(point.column_norms)
-    norms = point.column_norms[movable]
-    scale = np.where(norms > 0, norms, 1.0)
+    scale, left, singular, right = point.spectrum_of(movable)
+    whole = len(scale) == size
     with np.errstate(all="ignore"):  # where columns have all but vanished, S in their scale is not a number
-        extra = curvature[np.ix_(movable, movable)] / scale[:, None] / scale
+        extra = (curvature if whole else curvature[np.ix_(movable, movable)]) / scale[:, None] / scale
     if not np.isfinite(extra).all():
         extra = np.zeros_like(extra)
-    values, vectors, slopes, floor = _spectrum(point.factor[:, movable] / scale, point.projected, extra)
+    values, vectors, slopes, floor = _spectrum(left, singular, right, point.projected, extra)
     kept = values > floor
     half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
-    inverse = np.zeros((size, size))
     with np.errstate(over="ignore", invalid="ignore"):  # far out, an inverse may be too large to write down
-        inverse[np.ix_(movable, movable)] = half @ half.T
+        inverse = half @ half.T
+    if not whole:
+        part, inverse = inverse, np.zeros((size, size))
+        inverse[np.ix_(movable, movable)] = part
     reduced = slopes[kept] / np.sqrt(values[kept])
     step = np.zeros(size)
     step[movable] = -half @ reduced
-    flat = np.zeros((int((np.abs(values) <= floor).sum()), size))
-    flat[:, movable] = _unit(vectors[:, np.abs(values) <= floor]).T
+    level = np.abs(values) <= floor
+    flat = np.zeros((np.count_nonzero(level), size))
+    if level.any():
+        flat[:, movable] = _unit(vectors[:, level]).T
     saddle = None
     if len(values) and values[0] < -10 * floor:
         saddle = np.zeros(size)
@@ -101,26 +106,42 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
     )
 
 
-def _spectrum(factor: Matrix, projected: Vector, extra: Matrix) -> tuple[Vector, Matrix, Vector, float]:
+def exact_step(
+    squares: LeastSquares, theta: Vector, point: Linearization, curvature: Matrix, movable: Mask
+) -> NewtonStep:
+    """Return `newton_step` at theta, shape (free,); of the last points it is remembered."""
+    kept = BoundRows.of(squares.problem).newton_steps
+    key = theta.tobytes() + movable.tobytes() + curvature.tobytes()
+    found = kept.get(key)
+    if found is None:
+        found = newton_step(point, curvature, movable)
+        remember(kept, key, found)
+    return found
+
+
+def _spectrum(
+    left: Matrix, singular: Vector, right: Matrix, projected: Vector, extra: Matrix
+) -> tuple[Vector, Matrix, Vector, float]:
     """Return eigenvalues in ascending order, directions (in columns), slopes along them, and what counts as zero.
 
     Args:
-        factor: R with columns scaled to length one, shape (free, movable).
+        left: U of R with columns scaled to length one, shape (free, movable).
+        singular: its singular values.
+        right: V', shape (movable, movable).
         projected: Q'r, shape (free,).
         extra: S in the same scale, shape (movable, movable).
     """
     import numpy as np
 
-    left, singular, right = np.linalg.svd(factor, full_matrices=False)
     if len(singular) and singular[-1] > RANK_TOLERANCE * singular[0]:
         outward = right.T / singular
         values, vectors = np.linalg.eigh(np.eye(len(singular)) + outward.T @ extra @ outward)
-        if np.max(np.abs(values)) <= WHITENED_UP_TO:
+        if max(-values[0], values[-1]) <= WHITENED_UP_TO:
             floor = FLAT * max(1.0, float(values[-1]))
             return values, outward @ vectors, vectors.T @ (left.T @ projected), floor
     values, vectors = np.linalg.eigh((right.T * singular**2) @ right + extra)
     floor = FLAT_UNWHITENED * float(np.max(np.abs(values), initial=1e-300))
-    return values, vectors, vectors.T @ (factor.T @ projected), floor
+    return values, vectors, vectors.T @ (right.T @ (singular * (left.T @ projected))), floor
 
 
 def _unit(vectors: Matrix) -> Matrix:
@@ -148,16 +169,31 @@ def rounding_of_minimum(
     import numpy as np
 
     total = np.zeros(len(theta))
-    weights = np.zeros(len(theta))
-    shaken = _shaken(squares, theta, point) if measured else itertools.repeat(np.zeros(1))
-    for columns, noise, sizes in zip(squares.known_columns(theta, point), shaken, targets_of(squares), strict=False):
-        jacobian, residual = columns[:-1], columns[-1]
-        magnitude = sizes + np.abs(residual) + np.abs(theta) @ np.abs(jacobian)
-        magnitude = np.hypot(magnitude, noise / EPSILON)
-        total += np.einsum("ji,i->j", (newton.inverse @ jacobian) ** 2, magnitude**2)
-        weights += np.einsum("ki,i->k", jacobian**2, residual**2)
+    parts, weights = _sensitivity(squares, theta, point, newton)
+    shaken = _shaken(squares, theta, point) if measured else itertools.repeat(None)
+    for (reach, magnitude), noise in zip(parts, shaken, strict=False):
+        total += reach @ (magnitude**2 if noise is None else magnitude**2 + (noise / EPSILON) ** 2)
     epsilon = 2.0**-23 if squares.problem.single else EPSILON
     return epsilon * np.sqrt(total + newton.inverse**2 @ weights)
+
+
+def _sensitivity(
+    squares: LeastSquares, theta: Vector, point: Linearization, newton: NewtonStep
+) -> tuple[list[tuple[Matrix, Vector]], Vector]:
+    """Return (H^-1 J')², (free, rows), and mag, (rows,), for every chunk, and sum_i (J_ik r_i)²; remembered where small."""
+    import numpy as np
+
+    kept, key = BoundRows.of(squares.problem).sensitivities, theta.tobytes() + newton.inverse.tobytes()
+    if key in kept:
+        return kept[key]
+    parts, weights = [], np.zeros(len(theta))
+    for columns, sizes in zip(squares.known_columns(theta, point), targets_of(squares), strict=False):
+        jacobian, residual = columns[:-1], np.abs(columns[-1])
+        parts.append(((newton.inverse @ jacobian) ** 2, sizes + residual + np.abs(theta) @ np.abs(jacobian)))
+        weights += jacobian**2 @ residual**2
+    if len(squares.rows) * len(theta) <= REMEMBERED_UP_TO:
+        remember(kept, key, (parts, weights))
+    return parts, weights
 
 
 def targets_of(squares: LeastSquares) -> list[Vector]:
@@ -166,6 +202,9 @@ def targets_of(squares: LeastSquares) -> list[Vector]:
 
     from fitkit.losses import DistanceLoss
 
+    kept = BoundRows.of(squares.problem)
+    if kept.targets is not None:
+        return kept.targets
     found = []
     for rows in squares.chunks():
         scale = np.sqrt(np.asarray(rows.weight, np.float64) / float(squares.problem.total_weight))
@@ -173,14 +212,23 @@ def targets_of(squares: LeastSquares) -> list[Vector]:
             scale = scale / np.asarray(rows.sigma, np.float64)
         size = np.abs(np.asarray(rows.target, np.float64)) if isinstance(squares.problem.loss, DistanceLoss) else 0.0
         found.append(scale * size)
+    if len(squares.rows) <= CHUNK:
+        kept.targets = found
     return found
+
+
+SHAKING = (1, -1, 2, -2)
+"""Last places by which parameters are moved, each in its turn."""
 
 
 def _shaken(squares: LeastSquares, theta: Vector, point: Linearization) -> list[Vector]:
     """Return the evaluation noise of each residual, (rows,) for every chunk: what linear moves within an ulp leave over."""
     import numpy as np
 
-    moves = np.array([1, -1, 2, -2])
+    known = BoundRows.of(squares.problem).shaken
+    if known is not None and known[0] == theta.tobytes():
+        return [known[1]]
+    moves = np.array(SHAKING)
     total = None
     for trial in range(4):
         signs = moves[(np.arange(len(theta)) + trial) % 4]

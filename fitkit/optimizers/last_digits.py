@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fitkit.optimizers.exact_newton import loses_digits, newton_step, rounding_of_minimum
+from fitkit.optimizers.exact_newton import exact_step, loses_digits, rounding_of_minimum
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.linearization import Linearization
 from fitkit.problem import Problem
@@ -38,7 +38,7 @@ def refined_theta(
     if point.sum_of_squares == 0 or not movable.any():
         return None
     curvature = squares.curvature(theta, point)
-    exact = newton_step(point, curvature, movable)
+    exact = exact_step(squares, theta, point, curvature, movable)
     if len(exact.flat) or exact.saddle is not None:
         return None
     with np.errstate(all="ignore"):

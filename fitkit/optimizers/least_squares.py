@@ -211,11 +211,12 @@ class LeastSquares:
         For few parameters by polarization, S_ij = (s(i + j) - s(i) - s(j)) / 2 from second derivatives along single
         parameters and pairs, whose program is much smaller than that of a Hessian. Of the last points it is remembered.
         """
-        kept, key = BoundRows.of(self.problem).curvatures, theta.tobytes()
-        found = kept.get(key)
+        bound, key = BoundRows.of(self.problem), theta.tobytes()
+        found = bound.curvatures.get(key)
         if found is None:
-            found = self._curvature(theta, at_theta)
-            remember(kept, key, found)
+            found = None if bound.compiled_curvature is None else bound.compiled_curvature(theta)
+            found = self._curvature(theta, at_theta) if found is None else found
+            remember(bound.curvatures, key, found)
         return found
 
     def _curvature(self, theta: Vector, at_theta: Linearization) -> Matrix:

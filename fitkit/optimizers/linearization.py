@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
@@ -57,6 +58,27 @@ class Linearization:
         import numpy as np
 
         return bool(np.isfinite(self.sum_of_squares) and np.isfinite(self.factor).all())
+
+    @cached_property
+    def spectrum(self) -> tuple[Vector, Matrix, Vector, Matrix]:
+        """The lengths of the columns of J, ones for those that vanish, and U, s, V' of R with columns of length one."""
+        import numpy as np
+
+        scale = np.where(self.column_norms > 0, self.column_norms, 1.0)
+        # A column whose norm has underflowed is without effect, whatever the factor has kept of it.
+        columns = np.where(self.column_norms > 0, self.factor / scale, 0.0)
+        return scale, *np.linalg.svd(columns, full_matrices=False)
+
+    def spectrum_of(self, free: NDArray[np.bool_]) -> tuple[Vector, Matrix, Vector, Matrix]:
+        """Return `spectrum` for the `free` parameters alone."""
+        if free.all():
+            return self.spectrum
+        return Linearization(
+            factor=self.factor[:, free],
+            projected=self.projected,
+            sum_of_squares=self.sum_of_squares,
+            column_norms=self.column_norms[free],
+        ).spectrum
 
     @property
     def gradient(self) -> Vector:

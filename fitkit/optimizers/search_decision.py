@@ -22,6 +22,8 @@ HOST = -1
 SINGULAR = 1e24
 """The square of a condition number of the scaled Jacobian, from above, from which on it is the host's."""
 UNDERFLOW = 1e-280
+SHAKES = 4
+"""Moves by last places that show the rounding of the residuals at the end."""
 
 
 class Numbers(NamedTuple):
@@ -50,6 +52,10 @@ class Numbers(NamedTuple):
     """1 if one of them was."""
     reason: Any
     """Why the search ended, for the time after that."""
+    known: Any
+    """1 if the last S is that of the last point taken."""
+    shakes: Any
+    """Which of the moves by last places is next, from 1, once the search has ended; 0 before."""
     status: Any
     """0 while it goes on, then a `Reason` or `HOST`."""
     turns: Any
@@ -92,22 +98,28 @@ def is_newton(now: Numbers) -> Any:
     """Return whether the next step is Newton's: after the tolerance is met, or where `lm` tries to polish."""
     near = (now.offset < POLISH_BELOW) | (now.theta_change < SHORT)
     wanted = (now.wait <= 0) & (near | (now.crawled >= CRAWLING))
-    return (now.begins == 0) & ((now.left > 0) | (now.looks > 0) | wanted)
+    return (now.begins + now.shakes == 0) & ((now.left > 0) | (now.looks > 0) | wanted)
+
+
+def is_too_bent(newton: Any, sizes: jax.Array) -> Any:
+    """Return whether a damped step, with its `_Step.sizes`, has too long an acceleration to be tried."""
+    return ~newton & ~(4 * sizes[0] <= BEND_LIMIT**2 * sizes[1])
 
 
 def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, jax.Array]:
     """Return the numbers after a turn, `Numbers` side by side, and a row of history for the point found, shape (3,)."""
-    newton, begins = is_newton(now), now.begins > 0
+    newton, begins, shakes = is_newton(now), now.begins > 0, now.shakes > 0
     total = found.squares[-1]
     finite = jnp.isfinite(jnp.sum(found.squares))
     singular = ~(found.sums[0] * (len(found.squares) - 1) < SINGULAR)
-    curved = ~newton & ~(4 * found.step[0] <= BEND_LIMIT**2 * found.step[1])
+    curved = is_too_bent(newton, found.step)
     good, undecided = _newton_verdict(now, found)
     descends, ratio = _descends(now, found)
-    accept = begins | (finite & (found.maxima[4] > 0) & jnp.where(newton, good, descends & ~curved))
+    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & jnp.where(newton, good, descends & ~curved))
     short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
     host = short | jnp.where(newton, undecided | (now.singular > 0), finite & (found.maxima[3] > 0))
     host = host | (newton & accept & (found.maxima[3] > 0)) | (accept & ~(finite & (total > UNDERFLOW)))
+    host = host & ~shakes
     taken = accept & ~host & ~(newton & (now.looks > 0))
 
     measures = _measures(now, found, begins, finite)
@@ -130,11 +142,13 @@ def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, jax.A
         crawled=jnp.where(
             taken & ~begins, jnp.where(now.value - total < 0.01 * total, now.crawled + 1, 0), now.crawled
         ),
-        evaluations=now.evaluations + jnp.where(curved, 0, 1),
+        evaluations=now.evaluations + jnp.where(curved | shakes, 0, 1),
         step=jnp.where(taken, step, now.step),
         left=jnp.where(taken, left, now.left),
         polished=jnp.where(taken & finishing, 1, now.polished),
         reason=jnp.where(taken & ~finishing & claims, code, now.reason),
+        known=jnp.where(taken, 0, jnp.where(newton, 1, now.known)),
+        shakes=jnp.where(shakes, now.shakes + 1, ended),
         status=jnp.where(host, HOST, status),
         rows=now.rows + jnp.where(taken & (now.polished == 0), 1, 0),
     )

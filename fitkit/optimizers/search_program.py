@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fitkit.backend import jax, jnp, kernel, lax
-from fitkit.optimizers.exact_newton import EPSILON
+from fitkit.optimizers.exact_newton import EPSILON, SHAKING
 from fitkit.optimizers.lm_constants import FORGETTING
-from fitkit.optimizers.search_decision import HOST, Found, Numbers, decide, is_newton
+from fitkit.optimizers.search_decision import HOST, SHAKES, Found, Numbers, decide, is_newton, is_too_bent
 from fitkit.optimizers.stopping import StopRule
 from fitkit.problem import Problem, RowData
 
@@ -52,6 +52,8 @@ class Ending(NamedTuple):
     """The objective, the cosine and the relative move of each point taken, shape (HISTORY + 1, 3)."""
     begun: jax.Array
     """The triangular factor at the first point."""
+    noise: jax.Array
+    """Sums of the squares of what moves by last places leave over in the residuals at the end, shape (rows,)."""
 
 
 class _Turn(NamedTuple):
@@ -62,6 +64,7 @@ class _Turn(NamedTuple):
     extra: jax.Array
     history: jax.Array
     begun: jax.Array
+    noise: jax.Array
 
 
 class _Step(NamedTuple):
@@ -88,7 +91,13 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
     size, count = vectors.shape[1], rows.target.shape[0]
     empty = Place(vectors, jnp.zeros((size + 2, count)), jnp.eye(size + 1))
     begin = _Turn(
-        numbers, empty, empty, jnp.zeros((size, size)), jnp.zeros((HISTORY + 1, 3)), jnp.zeros((size + 1, size + 1))
+        numbers,
+        empty,
+        empty,
+        jnp.zeros((size, size)),
+        jnp.zeros((HISTORY + 1, 3)),
+        jnp.zeros((size + 1, size + 1)),
+        jnp.zeros(count),
     )
     numbers_of_rule: list[Any] = [rule[k] for k in range(len(StopRule._fields))]
     limits = StopRule(*numbers_of_rule)
@@ -98,7 +107,7 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
         return (now.status == 0) & (now.turns < rule[-1])
 
     last = lax.while_loop(goes_on, lambda turn: _turn(problem, rows, limits, turn), begin)
-    return Ending(last.numbers, _merged(last), last.extra, last.history, last.begun)
+    return Ending(last.numbers, _merged(last), last.extra, last.history, last.begun, last.noise)
 
 
 def _merged(turn: _Turn) -> Place:
@@ -110,23 +119,25 @@ def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn
     now, place = Numbers.of(turn.numbers), _merged(turn)
     theta, remembered, largest, gradient = (place.vectors[k] for k in range(4))
     size = theta.shape[0]
-    begins, newton = now.begins > 0, is_newton(now)
+    begins, newton, shakes = now.begins > 0, is_newton(now), now.shakes > 0
     scale = jnp.where(remembered > 0, remembered, 1.0)
     norms = _lengths(place.factor)[:size]
     system = _damped_system(place.factor, scale, now.damping)
     straight = system[:, size]
     velocity = straight / scale
     along = jnp.where(newton, _pairs(size) / norms, velocity)
-    how_many = jnp.where(newton, along.shape[0], jnp.where(begins, 0, 1))
+    how_many = jnp.where(newton, along.shape[0], jnp.where(begins | shakes, 0, 1))
     contracted = _second_derivatives(problem, rows, theta, place.rows[: size + 1], along, how_many)
     step = lax.cond(
         newton,
         lambda: _newton_step(place.factor, norms, gradient, contracted[:, size]),
         lambda: _bent_step(system, scale, straight, now.damping, gradient, contracted[0, :size], turn.extra),
     )
-    move = jnp.where(begins, 0.0, step.move)
+    move = jnp.where(begins, 0.0, jnp.where(shakes, _last_places(theta, now.shakes), step.move))
     trial = theta + move
-    columns = _expand(problem, trial, rows)
+    # A branch is also what keeps the compiler from computing the Jacobian anew for each of its uses.
+    refused = ~begins & ~shakes & is_too_bent(newton, step.sizes)
+    columns = lax.cond(refused, lambda: jnp.zeros_like(place.rows), lambda: _expand(problem, trial, rows))
     factor = _triangle(columns[: size + 1].T)
     inverse = _solved(factor)
     squares = jnp.sum(factor * factor, 0)
@@ -157,7 +168,9 @@ def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn
     place_of_row = jnp.where(Numbers.of(numbers).taken > 0, now.rows - now.polished, HISTORY).astype(jnp.int32)
     history = lax.dynamic_update_index_in_dim(turn.history, row, place_of_row, 0)
     begun = lax.select(begins, factor, turn.begun)
-    return _Turn(numbers, place, Place(vectors, columns, factor), step.extra, history, begun)
+    left_over = columns[size] - place.rows[size] - jnp.sum(place.rows[:size] * move[:, None], 0)
+    noise = turn.noise + jnp.where(shakes, left_over**2, 0.0)
+    return _Turn(numbers, place, Place(vectors, columns, factor), step.extra, history, begun, noise)
 
 
 # -- the rows -----------------------------------------------------------------------------------------------------------------
@@ -196,6 +209,18 @@ def _second_derivatives(
 
     none = jnp.zeros((along.shape[0], columns.shape[0]))
     return lax.while_loop(lambda state: state[0] < count, one, (0, none))[1]
+
+
+def _last_places(theta: jax.Array, number: jax.Array) -> jax.Array:
+    """Return a move by one or two last places up or down in each parameter, as `exact_newton` has it, shape (free,)."""
+    import numpy as np
+
+    moves = np.array(SHAKING)[(np.arange(theta.shape[0]) + np.arange(SHAKES)[:, None]) % SHAKES]
+    chosen = lax.dynamic_index_in_dim(jnp.asarray(moves, theta.dtype), number.astype(jnp.int32) - 1, 0, keepdims=False)
+    # Three quarters of an epsilon are more than half a last place and less than one and a half.
+    once = theta + 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(theta)
+    twice = once + jnp.where(jnp.abs(chosen) > 1, 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(once), 0.0)
+    return twice - theta
 
 
 # -- linear algebra of the size of theta --------------------------------------------------------------------------------------

@@ -53,11 +53,7 @@ def gauss_newton(point: Linearization, movable: Mask) -> GaussNewton:
     step, spread = np.zeros(size), np.zeros(size)
     if not movable.any():
         return GaussNewton(step=step, offset=0.0, spread=spread, condition=1.0, smallest=1.0, flat=np.zeros((0, size)))
-    norms = point.column_norms[movable]
-    scale = np.where(norms > 0, norms, 1.0)
-    # A column whose norm has underflowed is without effect, whatever the factor has kept of it.
-    columns = np.where(norms > 0, point.factor[:, movable] / scale, 0.0)
-    left, singular, right = np.linalg.svd(columns, full_matrices=False)
+    scale, left, singular, right = point.spectrum_of(movable)
     kept = singular > RANK_TOLERANCE * singular[0] if singular[0] > 0 else np.zeros(len(singular), bool)
     reach = left[:, kept].T @ point.projected
     inverse = right[kept].T / singular[kept]

@@ -70,16 +70,15 @@ def outer_products(problem: Problem, theta: Vector) -> Matrix:
     return total
 
 
-def inverse_of_factor(factor: Matrix, norms: Vector, movable: Mask) -> Matrix:
-    """Return H with H H' = (R'R)^-1 over the movable parameters and the directions that are determined."""
+def inverse_of_squares(point: Linearization, movable: Mask) -> Matrix:
+    """Return H with H H' = (J'J)^-1 over the movable parameters and the directions that are determined."""
     import numpy as np
 
     from fitkit.optimizers.subspace import RANK_TOLERANCE
 
-    scale = np.where(norms[movable] > 0, norms[movable], 1.0)
-    _, singular, right = np.linalg.svd(factor[:, movable] / scale, full_matrices=False)
+    scale, _, singular, right = point.spectrum_of(movable)
     kept = singular > RANK_TOLERANCE * singular[0]
-    half = np.zeros((len(norms), int(kept.sum())))
+    half = np.zeros((len(movable), np.count_nonzero(kept)))
     half[movable] = (right[kept].T / singular[kept]) / scale[:, None]
     return half
 

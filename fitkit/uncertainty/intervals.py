@@ -6,12 +6,14 @@ scipy.special has them too, but its import takes longer than a whole small fit; 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 EXPANSION_FROM = 400
 """Degrees of freedom from which the expansion about the normal quantile is exact to rounding."""
 
 
+@lru_cache(maxsize=1024)
 def two_sided_quantile(level: float, dof: int | None) -> float:
     """Return the k for which an estimate +- k standard errors covers with probability `level`.
 

@@ -8,11 +8,13 @@ Reference: S. D. Silvey, The Lagrangian Multiplier Test, Annals of Mathematical 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fitkit.evidence import Evidence
 from fitkit.optimizers.linearization import Linearization
-from fitkit.uncertainty.information import inverse_of_factor, inverse_of_hessian
+from fitkit.uncertainty import information
+from fitkit.uncertainty.information import inverse_of_hessian
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,10 +41,11 @@ def inverse_of_squares(evidence: Evidence, point: Linearization) -> Matrix:
     import numpy as np
 
     if evidence.conditions is None:
-        return inverse_of_factor(point.factor, point.column_norms, ~evidence.held)
+        return information.inverse_of_squares(point, ~evidence.held)
     tangent = evidence.conditions.tangent
     factor = point.factor @ tangent
-    half: Matrix = tangent @ inverse_of_factor(factor, np.linalg.norm(factor, axis=0), np.ones(tangent.shape[1], bool))
+    along = replace(point, factor=factor, column_norms=np.linalg.norm(factor, axis=0), columns=None)
+    half: Matrix = tangent @ information.inverse_of_squares(along, np.ones(tangent.shape[1], bool))
     return half
 
 
