@@ -81,6 +81,14 @@ def test_tolerances_of_the_command_line(repository: Path, arguments: list[str], 
     assert run("--baseline", "base.json", *arguments).code == code
 
 
+def test_a_tolerance_for_numbers_takes_the_place_of_one_in_errors(repository: Path) -> None:
+    run("--update-baseline", "base.json", "--within", "2sigma")
+    moved(repository)
+    assert run("--baseline", "base.json").code == 0
+    assert run("--baseline", "base.json", "--rtol", "1e-6").code == 6
+    assert run("--baseline", "base.json", "--rtol", "1e-6", "--within", "2sigma").code == 0
+
+
 def test_other_data_drift_where_their_errors_do_not_explain_it(repository: Path) -> None:
     """All of the line moved up by 5; the offset's error is sqrt(1.2 (1/5 + 4/10)) = 0.849 both times: 4.17 combined ones."""
     run("--update-baseline", "base.json")

@@ -70,7 +70,8 @@ class BaselineGate:
     ) -> BaselineGate:
         """Return the gate: files are read, and places looked for, before the work begins.
 
-        A tolerance that the command line does not give is that of the file.
+        A tolerance that the command line does not give is that of the file; `rtol` or `atol` given without `within` compare
+        numbers, whatever the file has.
 
         Raises:
             SavedRunFault: a baseline cannot be used.
@@ -82,10 +83,11 @@ class BaselineGate:
             check_writable(Path(update))
             old = read_baseline(Path(update)) if Path(update).exists() else old
         stored = old.tolerance if against is None else before.tolerance
+        numerical = within is None and (rtol is not None or atol is not None)
         tolerance = Tolerance(
             rtol=stored.rtol if rtol is None else rtol,
             atol=stored.atol if atol is None else atol,
-            within=stored.within if within is None else within,
+            within=None if numerical else stored.within if within is None else within,
         )
         return cls(
             against=None if against is None else Path(against),
