@@ -146,6 +146,7 @@ def test_linear_and_polynomial_models(framework: Framework) -> None:
     assert agreed(framework, {"data": {"values": values}, "model": linear, "regularization": {"l2": 0.1}})
     curve = {"kind": "polynomial", "input": "x", "degree": 3, "target": "y"}
     assert agreed(framework, {"data": {"values": values}, "model": curve, "loss": "huber"})
+    assert agreed(framework, {"data": {"values": values}, "model": curve, "optimizer": "lbfgs"})
 
 
 def test_classes_are_told_as_not_compared(framework: Framework) -> None:

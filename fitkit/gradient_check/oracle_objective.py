@@ -11,6 +11,7 @@ from fitkit.expressions.framework import Framework
 from fitkit.expressions.lower_framework import evaluate
 from fitkit.losses import Loss
 from fitkit.models import FormulaModel, LinearModel, PolynomialModel
+from fitkit.models.chebyshev import value as chebyshev
 from fitkit.models.linear import INTERCEPT
 from fitkit.problem import Problem
 
@@ -137,6 +138,10 @@ class OracleObjective:
             return found
         if isinstance(model, PolynomialModel):
             found = rows.zero
+            if model.center is not None:
+                x: Any = rows.inputs[model.input]
+                scaled = (x - model.center) / model.half
+                return found + chebyshev([values[name] for name in model.searched_names], scaled)
             for power in reversed(range(model.degree + 1)):
                 found = found * rows.inputs[model.input] + values[f"c{power}"]
             return found

@@ -23,5 +23,9 @@ class Outlook:
     """Where each class has a prediction of its own."""
     plain: bool
     """Whether parameters must be searched as they are reported, because bounds, ties or priors are about them."""
+    unbound: bool = False
+    """Whether nothing but starts is said of parameters by name, so that any others may be searched that give them."""
+    refined: bool = False
+    """Whether the search ends with digits that doubles do not have, as `lm` does for sums of squares."""
     middle: float = 0.0
     """The prediction, on the scale of the link, that is best where it is the same for all rows."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from fitkit.config import Config, ConfigSource
 from fitkit.errors import ConfigError, did_you_mean, one_of
-from fitkit.losses import Loss
+from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.models import Model
 from fitkit.models.outlook import Outlook
+from fitkit.optimizers import Automatic
+from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.parameters import Parameter
 from fitkit.uncertainty import Profile
 
@@ -35,12 +37,28 @@ def outlook_of(config: Config, weight: Vector, loss: Loss, target: Vector) -> Ou
     with np.errstate(all="ignore"):  # no row may count, which is told elsewhere
         mean = float(target @ weight / weight.sum())
     bound = any(_is_bound(parameter) for parameter in config.parameters.values())
+    plain = bound or bool(config.constraints) or isinstance(config.uncertainty, Profile)
     return Outlook(
         weight=weight,
         classes=loss.classes if isinstance(loss, CrossEntropy) else None,
-        plain=bound or bool(config.constraints) or isinstance(config.uncertainty, Profile),
+        plain=plain,
+        unbound=not plain and _unnamed(config),
+        refined=_refined(config),
         middle=_middle(loss, mean),
     )
+
+
+def _unnamed(config: Config) -> bool:
+    """Return whether neither penalties, the loss, claims nor starts of many searches are about parameters by name."""
+    penalty = config.regularization
+    grouped = config.data is not None and config.data.group_by is not None
+    named = config.loss.names or config.check_grad.claims or config.multistart is not None
+    return not (penalty.l1 or penalty.l2 or grouped or named)
+
+
+def _refined(config: Config) -> bool:
+    solver = isinstance(config.optimizer, Automatic | LevenbergMarquardt)
+    return solver and isinstance(config.loss, ResidualLoss) and config.precision != "float32"
 
 
 def _middle(loss: Loss, mean: float) -> float:

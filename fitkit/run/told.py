@@ -55,7 +55,7 @@ def standardized_by_name(problem: Problem, theta: Vector) -> dict[str, float]:
     """Return the parameters for standardized inputs by name; nothing where the model does not standardize."""
     import numpy as np
 
-    if problem.model is None or problem.trained or getattr(problem.model, "center", None) is None:
+    if problem.model is None or problem.trained or not getattr(problem.model, "standardize", False):
         return {}
     numbers = np.asarray(_standardized.light(problem, array(theta, problem.lower.dtype)), np.float64)
     return dict(zip(problem.model.parameter_names or (), numbers.tolist(), strict=True))
