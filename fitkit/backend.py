@@ -101,6 +101,8 @@ _LIGHT: dict[str, bool | int | str | float] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+# XLA holds back from the widest registers for the sake of programs that use them now and then.
+_WIDE: dict[str, bool | int | str | float] = {"xla_cpu_prefer_vector_width": 512}
 MOST_STRUCTURES = 256
 """Structures of arguments whose bound programs are kept."""
 LIGHT_WORK = 200_000
@@ -134,6 +136,16 @@ class Kernel(Generic[P, R]):
     def full(self) -> Callable[P, R]:
         """The function, compiled to run fast."""
         return jax.jit(self.function, static_argnames=self.static, donate_argnames=self.donated)
+
+    @cached_property
+    def wide(self) -> Callable[P, R]:
+        """The function, compiled to run fast where it is all arithmetic on long vectors. On devices other than the CPU, as by
+        `full`.
+        """
+        options = _WIDE if jax.default_backend() == "cpu" else None
+        return jax.jit(
+            self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
+        )
 
     def for_work(self, work: int) -> Callable[P, R]:
         """Return the compiled function that suits `work`, in rows times parameters per call."""

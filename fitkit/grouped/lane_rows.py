@@ -286,9 +286,25 @@ def _bend(of: Callable[[Numbers], jax.Array], numbers: Numbers) -> jax.Array:
                 column: jax.Array = jax.jvp(_of_one(of, moved, j), (moved[j],), (ones,))[1]
                 return column
 
-            second = jax.jvp(slope, (number,), (jnp.ones_like(number),))[1]
-            found.append((fixed * second).sum(axis=0))
+            def second(first: jax.Array, slope: Callable[[jax.Array], jax.Array] = slope) -> jax.Array:
+                bent: jax.Array = jax.jvp(slope, (first,), (jnp.ones_like(first),))[1]
+                return bent
+
+            # A sum of products with zero would be computed: it need not be zero where a residual is infinite.
+            none = jnp.zeros_like(number)
+            found.append(none if _vanishes(second, number) else (fixed * second(number)).sum(axis=0))
     return jnp.stack(found)
+
+
+def _vanishes(of: Callable[[jax.Array], jax.Array], number: jax.Array) -> bool:
+    """Return whether differentiation knows a function to be zero: parameters that enter linearly bend nothing."""
+    from jax.extend.core import Literal
+
+    program = jax.make_jaxpr(of)(number).jaxpr
+    maker = next((step for step in program.eqns if program.outvars[0] in step.outvars), None)
+    if maker is None or maker.primitive.name != "broadcast_in_dim":
+        return False
+    return isinstance(maker.invars[0], Literal) and maker.invars[0].val == 0
 
 
 def _block(rows: RowData, block: Any) -> RowData:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -24,6 +27,8 @@ BLOCK = 2**18
 """Numbers of a column that a call works on: many calls keep all threads busy to the end."""
 CHUNKS = 32
 """The most chunks of a call."""
+ALIGNED = 64
+"""Bytes."""
 CALLS_OF_THREAD = 4
 """Calls of a thread in a round at least, so that none waits long for another at the end."""
 
@@ -139,8 +144,41 @@ class Columns:
         return Columns(rows=found, weighted=not plain)
 
 
-def gather(columns: Columns, offsets: Whole, piece: Piece, size: Size, *, weighted: bool) -> RowData:
-    """Return the rows of a piece in blocks, shape (blocks, rows, lanes).
+@final
+class Room:
+    """Memory that each thread cuts rows into again and again: fresh pages cost more than what is written to them."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def begin(self) -> Callable[[tuple[int, ...]], Any]:
+        """Return what hands out this thread's arrays, by their shapes; they are overwritten after the next `begin`."""
+        kept: list[Any] = self._own.__dict__.setdefault("kept", [])
+        place = iter(range(1_000_000))
+
+        def array(shape: tuple[int, ...]) -> Any:
+            at = next(place)
+            if at == len(kept):
+                kept.append(_aligned(shape))
+            elif kept[at].shape != shape:
+                kept[at] = _aligned(shape)
+            return kept[at]
+
+        return array
+
+
+def _aligned(shape: tuple[int, ...]) -> Any:
+    """Return an array that begins where JAX asks of what it reads in place; any other it copies."""
+    import numpy as np
+
+    size = 8 * math.prod(shape)
+    raw = np.empty(size + ALIGNED, np.uint8)
+    begin = -raw.ctypes.data % ALIGNED
+    return raw[begin : begin + size].view(np.float64).reshape(shape)
+
+
+def gather(columns: Columns, offsets: Whole, piece: Piece, size: Size, room: Room, *, weighted: bool) -> RowData:
+    """Return the rows of a piece in blocks, shape (blocks, rows, lanes); they stand in `room` until the next call.
 
     A group that is shorter is filled up with copies of its last row at weight zero: whatever is computed of a row is then a
     number if it is one for the group. Lanes without a group have a copy of the first's rows.
@@ -150,10 +188,13 @@ def gather(columns: Columns, offsets: Whole, piece: Piece, size: Size, *, weight
         offsets: of the groups.
         piece: what is wanted.
         size: of the call.
+        room: of the threads.
         weighted: whether weights are read at all.
     """
     import numpy as np
 
+    if not weighted and _one_after_the_other(offsets, piece, size):
+        return _turned(columns, int(offsets[piece.groups[0]]), piece, size, room)
     chunk = np.repeat(np.arange(len(piece.blocks)), piece.blocks)
     before = np.cumsum(piece.blocks) - piece.blocks
     begin = (np.arange(len(chunk)) - before[chunk]) * size.rows
@@ -162,7 +203,37 @@ def gather(columns: Columns, offsets: Whole, piece: Piece, size: Size, *, weight
     index = offsets[lanes] + begin[:, None, None] + np.arange(size.rows)[None, :, None]
     beyond = index > last if weighted else None
     np.minimum(index, last, out=index)
-    return _cut(columns, index, beyond, size.blocks)
+    return _cut(columns, index, beyond, size.blocks, room)
+
+
+def _one_after_the_other(offsets: Whole, piece: Piece, size: Size) -> bool:
+    """Return whether a piece is full chunks of neighbouring groups of one length: its rows need no index."""
+    groups = piece.groups
+    if size.in_blocks or len(groups) % size.lanes or int(groups[-1] - groups[0]) != len(groups) - 1:
+        return False
+    return int(offsets[groups[-1] + 1] - offsets[groups[0]]) == len(groups) * size.rows
+
+
+def _turned(columns: Columns, first: int, piece: Piece, size: Size, room: Room) -> RowData:
+    """Return the rows of neighbouring groups without weights, from row `first` on."""
+    import numpy as np
+
+    used, array = len(piece.blocks), room.begin()
+
+    def turn(column: Any) -> Any:
+        whole = array((size.blocks, size.rows, *column.shape[1:], size.lanes))
+        part = column[first : first + len(piece.groups) * size.rows]
+        whole[:used] = np.moveaxis(part.reshape(used, size.lanes, size.rows, *column.shape[1:]), 1, -1)
+        return whole
+
+    rows = columns.rows
+    target = turn(rows.target)
+    return RowData(
+        inputs=jax.tree.map(turn, rows.inputs),
+        target=target,
+        sigma=None if rows.sigma is None else turn(rows.sigma),
+        weight=target,  # stands for what nobody reads
+    )
 
 
 def filled(piece: Piece, size: Size) -> Whole:
@@ -172,14 +243,14 @@ def filled(piece: Piece, size: Size) -> Whole:
     return np.concatenate([piece.groups, np.full(-len(piece.groups) % size.lanes, piece.groups[0])])
 
 
-def _cut(columns: Columns, index: Whole, beyond: Any, blocks: int) -> RowData:
+def _cut(columns: Columns, index: Whole, beyond: Any, blocks: int, room: Room) -> RowData:
     """Return the rows at `index`, shape (used, rows, lanes), in arrays with room for `blocks`."""
     import numpy as np
 
-    used = len(index)
+    used, array = len(index), room.begin()
 
     def cut(column: Any) -> Any:
-        whole = np.empty((blocks, index.shape[1], *column.shape[1:], index.shape[2]))
+        whole = array((blocks, index.shape[1], *column.shape[1:], index.shape[2]))
         if column.ndim == 1:
             # Indices are within bounds; without that, `out` is filled by way of a copy.
             np.take(column, index, out=whole[:used], mode="clip")

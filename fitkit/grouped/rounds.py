@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from fitkit.backend import jax
 from fitkit.grouped.groups import GroupProgress, Groups
 from fitkit.grouped.lane_rows import Shape, shape_of
-from fitkit.grouped.packing import Columns, Piece, Size, filled, gather, pieces_of, size_for
+from fitkit.grouped.packing import Columns, Piece, Room, Size, filled, gather, pieces_of, size_for
 from fitkit.grouped.program import Chunks, Lanes, fit_chunks
 from fitkit.grouped.record import Record
 from fitkit.optimizers.stopping import Reason
@@ -50,6 +50,7 @@ class Batch:
     damping: Vector
     """Of each group's next step, shape (groups,)."""
     call: Callable[..., Any]
+    room: Room
 
 
 def fit_in_batches(
@@ -85,7 +86,8 @@ def fit_in_batches(
         shape=shape,
         record=record,
         damping=np.ones(len(groups)),
-        call=fit_chunks.full if full else fit_chunks.light,
+        call=fit_chunks.wide if full else fit_chunks.light,
+        room=Room(),
     )
     left = sum(ROUNDS) if max_steps is None else max_steps
     workers = threads or os.cpu_count() or 1
@@ -148,7 +150,7 @@ def _call(batch: Batch, piece: Piece, chunks: int, most: int) -> Lanes:
     """Return where the lanes of the first `chunks` chunks of a piece end, as arrays of the host."""
     import numpy as np
 
-    rows = gather(batch.columns, batch.groups.offsets, piece, batch.size, weighted=batch.shape.weighted)
+    rows = gather(batch.columns, batch.groups.offsets, piece, batch.size, batch.room, weighted=batch.shape.weighted)
     begun = begin(batch.groups, batch.record, piece, batch.size, batch.record.theta, batch.damping)
     ended = batch.call(batch.problem, rows, begun, chunks, most, shape=batch.shape)
     found: Lanes = jax.tree.map(np.asarray, ended)

@@ -16,7 +16,7 @@ from fitkit.backend import jax
 from fitkit.grouped.elimination import place
 from fitkit.grouped.groups import GroupProgress, Groups
 from fitkit.grouped.lane_rows import Shape, shape_of
-from fitkit.grouped.packing import Columns, Piece, Size, gather, pieces_of, size_for
+from fitkit.grouped.packing import Columns, Piece, Room, Size, gather, pieces_of, size_for
 from fitkit.grouped.record import Record
 from fitkit.grouped.rounds import begin, in_threads, of_groups
 from fitkit.grouped.schur import eliminate, expand_chunks
@@ -92,6 +92,7 @@ class Together:
     """Of shared parameters: number, mean, sigma, whether it is a logarithm, and how much its square counts."""
     evaluations: int = 0
     full: bool = False
+    room: Room = field(default_factory=Room)
 
     @staticmethod
     def of(
@@ -157,7 +158,7 @@ class Together:
         call = expand_chunks.full if self.full else expand_chunks.light
 
         def expand(piece: Piece, chunks: int) -> Any:
-            rows = gather(self.columns, self.groups.offsets, piece, self.size, weighted=self.shape.weighted)
+            rows = gather(self.columns, self.groups.offsets, piece, self.size, self.room, weighted=self.shape.weighted)
             begun = begin(self.groups, self.record, piece, self.size, everywhere, damping)
             found = call(self.problem, rows, begun, chunks, shape=self.shape, whole=whole)
             return jax.tree.map(np.asarray, found)
