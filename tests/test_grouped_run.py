@@ -113,7 +113,7 @@ def test_starts_from_a_column_lead_each_group_to_its_own_minimum(tmp_path: Path)
     for name, w in (("slow", 1.0), ("fast", 7.0), ("wrong", -3.0)):
         values["g"] += [name] * len(x)
         values["x"] += x.tolist()
-        values["y"] += np.sin(abs(w) * x).tolist()
+        values["y"] += (np.sin(abs(w) * x) + np.random.default_rng(16).normal(0, 0.05, len(x))).tolist()
         values["guess"] += [w * 1.02] * len(x)
     body = {
         "data": {"values": values, "group_by": "g"},
@@ -122,7 +122,7 @@ def test_starts_from_a_column_lead_each_group_to_its_own_minimum(tmp_path: Path)
     }
     code, _, rows = ran(tmp_path, body)
     assert code == 4
-    assert [float(row["w"]) for row in rows[:2]] == pytest.approx([1, 7], rel=1e-9)
+    assert [float(row["w"]) for row in rows[:2]] == pytest.approx([1, 7], abs=0.01)
     assert (rows[2]["status"], rows[2]["reason"]) == ("failed", "start")
     assert rows[2]["message"] == "`w` would start at -3.06, outside its bounds."
 
@@ -234,7 +234,7 @@ def test_a_share_of_the_groups_may_be_enough(tmp_path: Path, share: float, code:
     assert (document["groups"]["converged"], document["groups"]["failed"]) == (3, 1)
 
 
-@pytest.mark.parametrize("uncertainty", [{"hessian": "exact"}, {"sandwich": "always"}, {"level": 0.5}])
+@pytest.mark.parametrize("uncertainty", [{"hessian": "exact"}, {"sandwich": "always"}])
 def test_errors_are_made_as_the_config_says(tmp_path: Path, uncertainty: dict[str, Any]) -> None:
     points = curves("ab", 8, sizes=(20,))
     asked = {"uncertainty": {"kind": "covariance", **uncertainty}}
