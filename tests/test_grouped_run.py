@@ -95,13 +95,21 @@ def test_a_group_that_fails_has_its_reason_and_disturbs_none(tmp_path: Path) -> 
 
 
 def test_a_target_that_cannot_be_computed_is_the_matter_of_its_group(tmp_path: Path) -> None:
-    values = {"g": [1] * 4 + [2] * 4, "x": [0, 1, 2, 3] * 2, "y": [1, 2, 4, 8.5, 1, -2, 4, 0]}
-    body = {"data": {"values": values, "group_by": "g"}, "model": "log(y) ~ b * x + c", "parameters": {"b": 1, "c": 0}}
+    values = {
+        "g": [1] * 4 + [0, 2, 2, 2, 2, 3],
+        "x": [0, 1, 2, 3, 9, 0, 1, 2, 3, 9],
+        "y": [1, 2, 4, 8.5, 1, 1, -2, 4, 0, 1],
+    }
+    body = {
+        "data": {"values": values, "group_by": "g", "where": "x < 9"},
+        "model": "log(y) ~ b * x + c",
+        "parameters": {"b": 1, "c": 0},
+    }
     code, _, rows = ran(tmp_path, body)
     assert code == 4
-    assert [row["status"] for row in rows] == ["converged", "failed"]
-    assert rows[1]["reason"] == "target"
-    assert rows[1]["message"] == "The target is not a finite number in 2 rows of 4."
+    assert [(row["g"], row["status"]) for row in rows] == [(g, "failed" if g != "1" else "converged") for g in "1023"]
+    assert [row["reason"] for row in rows[1:]] == ["no_rows", "target", "no_rows"]
+    assert rows[2]["message"] == "The target is not a finite number in 2 rows of 4."
     slope = np.polyfit([0, 1, 2, 3], np.log([1, 2, 4, 8.5]), 1)[0]
     assert float(rows[0]["b"]) == pytest.approx(slope, rel=1e-10)
 

@@ -90,3 +90,11 @@ def test_a_group_is_a_table_that_knows_its_places(tmp_path: Path) -> None:
     alone = table.of_group(1)
     assert alone.numeric("y").tolist() == [2.0, 4.0]
     assert alone.place(1, "y") == (table.file, 5, 3)
+
+
+def test_rows_of_a_group_keep_their_order_however_many_there_are() -> None:
+    keys = np.random.default_rng(0).integers(0, 7, 5_000)
+    columns = {"g": WrittenColumn([str(key) for key in keys], ".")}
+    grouping = group_rows(Contents(file="t", names=("g",), columns=columns, length=5_000, sha256=""), ("g",), None)
+    for group, key in enumerate(grouping.keys["g"]):
+        assert grouping.rows(group).tolist() == np.flatnonzero(keys == int(key)).tolist()
