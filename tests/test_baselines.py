@@ -192,7 +192,7 @@ def test_under_github_actions_a_drift_is_annotated(repository: Path, monkeypatch
         (["--update-baseline", "configs"], 8, "it is a folder"),
         (["--within", "2sigma"], 2, "add `--baseline`"),
         (["--baseline", "b.json", "--within", "2"], 2, "2sigma"),
-        (["--baseline", "b.json", "--rtol", "-1"], 2, "--rtol"),
+        (["--baseline", "b.json", "--rtol", "1e-12"], 2, "--rtol"),
     ],
 )
 def test_mistakes_are_told_before_the_first_fit(

@@ -225,7 +225,7 @@ def test_the_file_is_small_sorted_and_reviewable() -> None:
 
 
 def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
-    path, rounded = tmp_path / "b.json", replace(FITS["b/two.yaml[seed=1]"].parameters["k"], error=0.123457)
+    path, rounded = tmp_path / "b.json", Estimate(value=0.333333333333, error=0.123457)
     for baseline in (Baseline(), Baseline(fits=FITS, tolerance=Tolerance(rtol=0.1, within="1.5sigma"))):
         baseline.write(path)
         found = read_baseline(path)
@@ -306,11 +306,55 @@ def test_where_no_file_can_be_written_is_told_before_the_work(tmp_path: Path) ->
     check_writable(tmp_path / "b.json")
 
 
+@given(NUMBERS, ERRORS)
+def test_the_file_has_twelve_digits_of_a_value_or_of_its_error(value: float, error: float | None) -> None:
+    entry = json.loads(Baseline(fits={"a": record(value, error)}).text())["fits"]["a"]["parameters"]["k"]
+    size = max(abs(value), error or 0.0)
+    assert abs(entry["value"] - value) <= 5.01e-12 * size
+    assert drifts(record(entry["value"], error), record(value, error), rtol=1e-11) == []
+    assert len(repr(entry["value"]).lstrip("-0.").split("e")[0].replace(".", "").rstrip("0")) <= 12
+
+
 def test_an_update_keeps_what_failed_and_drops_what_is_gone() -> None:
-    old = Baseline(fits={"good": record(1), "failed": record(2), "gone": record(3)}, tolerance=Tolerance(rtol=0.5))
-    new = updated(old, {"good": record(4), "new": record(5)}, ["gone"])
+    old = Baseline(fits={"good": record(1), "failed": record(2), "gone": record(3)})
+    new = updated(old, {"good": record(4), "new": record(5)}, ["gone"], Tolerance(rtol=0.5))
     assert new.fits == {"good": record(4), "failed": record(2), "new": record(5)}
-    assert new.tolerance == old.tolerance
+    assert new.tolerance == Tolerance(rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        (record(1 + 0.9e-9, loss=1.0), True),
+        (record(1 + 1.1e-9, loss=1.0), False),
+        (record(1, 0.1 * (1 + 0.9e-5), loss=1.0), True),
+        (record(1, 0.1 * (1 + 1.1e-5), loss=1.0), False),
+        (record(1, None, loss=1.0), False),
+        (record(loss=1 + 0.9e-9), True),
+        (record(loss=1 + 1.1e-9), False),
+        (record(data="b", loss=1.0), False),
+        (record(loss=1.0, rows=3), False),
+        (record(loss=1.0, dof=3), False),
+        (replace(record(loss=1.0), status="completed"), False),
+        (replace(record(loss=1.0), parameters={}), False),
+    ],
+)
+def test_what_changed_by_rounding_keeps_its_entry(changed: FitRecord, *, kept: bool) -> None:
+    old = Baseline(fits={"a": record(loss=1.0)})
+    assert (updated(old, {"a": changed}, [], Tolerance()).fits["a"] is old.fits["a"]) is kept
+
+
+def test_a_difference_that_would_be_drift_is_never_kept() -> None:
+    old = Baseline(fits={"a": record(1, None)})
+    new = record(1 + 1.1e-11, None)
+    assert drifts(record(1, None), new, rtol=1e-11) != []
+    assert updated(old, {"a": new}, [], Tolerance(rtol=1e-11)).fits["a"] is new
+    assert updated(old, {"a": new}, [], Tolerance()).fits["a"] is old.fits["a"]
+
+
+def test_of_a_fit_without_residuals_errors_and_loss_are_rounding() -> None:
+    old, new = record(3.0, 2e-16, loss=1e-31), record(3.0, 5e-16, loss=7e-31)
+    assert updated(Baseline(fits={"a": old}), {"a": new}, [], Tolerance()).fits["a"] is old
 
 
 def test_fits_are_called_by_the_way_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -126,7 +126,7 @@ class BaselineGate:
         good = _records(summary, folder, passed=True)
         removed = self._gone(self.old, summary, folder)
         failed = [_name(outcome.entry, folder) for outcome in summary.ordered if not outcome.passed]
-        replace(updated(self.old, good, removed), tolerance=self.tolerance).write(self.update)
+        updated(self.old, good, removed, self.tolerance).write(self.update)
         return BaselineUpdate(
             path=self.update,
             written=tuple(good),

@@ -27,10 +27,13 @@ def _sigmas(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 
 def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--baseline`, `--update-baseline` and the tolerances."""
-    tolerance = click.FloatRange(min=0)
     for option in (
-        click.option("--atol", type=tolerance, metavar="A", help="Of --baseline: absolute tolerance (0)."),
-        click.option("--rtol", type=tolerance, metavar="R", help="Of --baseline: relative tolerance (1e-6)."),
+        click.option(
+            "--atol", type=click.FloatRange(min=0), metavar="A", help="Of --baseline: absolute tolerance (0)."
+        ),
+        click.option(
+            "--rtol", type=click.FloatRange(min=1e-11), metavar="R", help="Of --baseline: relative tolerance (1e-6)."
+        ),
         click.option("--within", callback=_sigmas, metavar="2sigma", help="Of --baseline: in standard errors instead."),
         click.option("--update-baseline", "update", metavar="FILE", type=click.Path(), help="Write a baseline."),
         click.option("--baseline", metavar="FILE", type=click.Path(), help="Fail where a fit is not what it was."),

@@ -7,6 +7,7 @@ configs from the folder of the file.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,10 +16,14 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from fitkit.comparison.record import Estimate, FitRecord, finite, refuse_constant
-from fitkit.comparison.tolerance import Tolerance, sigmas
+from fitkit.comparison.tolerance import LEAST_RTOL, Tolerance, sigmas
 from fitkit.errors import Diagnostic, FileSystemFault, SavedRunFault
 
 SCHEMA: Final = "fitkit.baseline/1"
+DIGITS: Final = 12
+"""Of values in the file, counted from the value's first digit or its standard error's, whichever is larger."""
+KEPT: Final = 1e-9
+"""The relative difference up to which an entry is kept as it is, unless drift is told from less."""
 START_ANEW: Final = "`--update-baseline` writes a new one where there is none"
 
 
@@ -84,11 +89,16 @@ def read_baseline(path: Path) -> Baseline:
         raise _unusable(path, f"it is damaged ({type(error).__name__}: {error})") from None
 
 
-def updated(old: Baseline, good: Mapping[str, FitRecord], gone: Iterable[str]) -> Baseline:
-    """Return the baseline with the fits that are `good`; what failed keeps what it had, what is gone goes."""
-    left_out = {*gone}
+def updated(old: Baseline, good: Mapping[str, FitRecord], gone: Iterable[str], tolerance: Tolerance) -> Baseline:
+    """Return the baseline with the fits that are `good`; what failed keeps what it had, what is gone goes.
+
+    A fit that is what it was but for rounding keeps its old entry: last digits depend on the processor, and on which of its
+    programs a process has compiled for the fits before.
+    """
+    left_out, rounding = {*gone}, min(KEPT, tolerance.rtol)
     kept = {name: record for name, record in old.fits.items() if name not in left_out}
-    return replace(old, fits={**kept, **good})
+    changed = {name: one for name, one in good.items() if name not in kept or not kept[name].agrees(one, rounding)}
+    return replace(old, fits={**kept, **changed}, tolerance=tolerance)
 
 
 def check_writable(path: Path) -> None:
@@ -127,13 +137,13 @@ def _entry(record: FitRecord) -> str:
         "data_sha256": record.data_sha256,
         "dof": record.dof,
         "groups": record.groups,
-        "loss": record.loss,
+        "loss": _to_digits(record.loss, None),
         "rows": record.rows,
         "status": record.status,
     }
     lines = [f"      {_json(key)}: {_json(value)}" for key, value in values.items() if value is not None]
     parameters = (
-        f"        {_json(name)}: {_json({'value': one.value, 'error': _rounded(one.error)})}"
+        f"        {_json(name)}: {_json({'value': _to_digits(one.value, one.error), 'error': _rounded(one.error)})}"
         for name, one in sorted(record.parameters.items())
     )
     lines.append(f'      "parameters": {_map(parameters, "      ")}')
@@ -144,6 +154,15 @@ def _map(lines: Iterable[str], indent: str) -> str:
     """Return the text of a map that is closed at `indent`, with an entry on each line."""
     inside = ",\n".join(lines)
     return f"{{\n{inside}\n{indent}}}" if inside else "{}"
+
+
+def _to_digits(value: float | None, error: float | None) -> float | None:
+    """Return a value to the digits that the file has: what is small beside the error is rounding, and is 0."""
+    if not value:
+        return value
+    size = max(abs(value), error or 0.0)
+    digits = DIGITS + math.floor(math.log10(abs(value))) - math.floor(math.log10(size))
+    return float(f"{value:.{digits}g}") if digits > 0 else 0.0
 
 
 def _rounded(error: float | None) -> float | None:
@@ -172,8 +191,8 @@ def _record(entry: Any) -> FitRecord:
 
 def _tolerance(entry: Any) -> Tolerance:
     rtol, atol, within = finite(entry["rtol"]), finite(entry["atol"]), entry["within"]
-    if rtol is None or atol is None or rtol < 0 or atol < 0:
-        raise ValueError("a tolerance is no number, or below 0")
+    if rtol is None or atol is None or rtol < LEAST_RTOL or atol < 0:
+        raise ValueError(f"a tolerance is no number, below 0, or a relative one below {LEAST_RTOL:g}")
     return Tolerance(rtol=rtol, atol=atol, within=None if within is None else sigmas(within))
 
 

@@ -18,6 +18,23 @@ class Estimate:
     error: float | None = None
     """The standard error, where there is one."""
 
+    def agrees(self, other: Estimate, rtol: float) -> bool:
+        """Return whether two estimates are the same but for rounding, of values to `rtol` and of errors to 1e-5."""
+        if self.value is None or other.value is None:
+            return self.value == other.value
+        errors = self.error or 0.0, other.error or 0.0
+        size = rtol * max(abs(self.value), errors[0])
+        rounding = max(errors) <= rtol * abs(self.value)  # of a fit without residuals: such an error has no digits
+        return abs(other.value - self.value) <= size and (
+            (self.error is None) == (other.error is None)
+            and (rounding or abs(errors[1] - errors[0]) <= 1e-5 * errors[0])
+        )
+
+    @property
+    def negligible(self) -> bool:
+        """Whether the error is rounding beside the value, as where there are no residuals."""
+        return self.error is not None and self.error <= 1e-9 * abs(self.value or 0.0)
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,16 @@ class FitRecord:
     def same_data(self, other: FitRecord) -> bool:
         """Return whether both come from the same rows, as far as the hash of the table and their number tell."""
         return self.data_sha256 == other.data_sha256 and self.rows == other.rows
+
+    def agrees(self, other: FitRecord, rtol: float) -> bool:
+        """Return whether two fits are the same but for rounding."""
+        facts = [(one.status, one.dof, one.groups, one.parameters.keys()) for one in (self, other)]
+        if facts[0] != facts[1] or not self.same_data(other):
+            return False
+        exact = bool(self.parameters) and all(one.negligible for one in self.parameters.values())
+        return (exact or Estimate(value=self.loss).agrees(Estimate(value=other.loss), rtol)) and all(
+            one.agrees(other.parameters[name], rtol) for name, one in self.parameters.items()
+        )
 
 
 def record_of(document: Mapping[str, Any]) -> FitRecord:

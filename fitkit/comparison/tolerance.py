@@ -27,6 +27,8 @@ from fitkit.expectations import standard_errors
 from fitkit.types import SIGMAS
 from fitkit.uncertainty.intervals import two_sided_quantile
 
+LEAST_RTOL: Final = 1e-11
+"""A baseline has values to twelve digits."""
 MOST_SIGMAS: Final = 6.0
 """Beyond, levels shared among many numbers are lost in the rounding of 1 - alpha."""
 
