@@ -24,6 +24,8 @@ from fitkit.errors import Diagnostic, EnvironmentFault
 
 LOOK: Final = 0.1
 """Seconds between looks at signals."""
+TRIES: Final = 2
+"""How often a fit is given to Dask, the second time alone."""
 CONNECT: Final = 10
 """Seconds to wait for the scheduler."""
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -47,11 +49,24 @@ def run_on_dask(
     with _client(scheduler) as client:
         executor = client.get_executor(pure=False)
         folder = os.getcwd()  # noqa: PTH109 - as text, for another machine
-        waiting = {executor.submit(fit_task, entry, settings, folder): entry for entry in entries}
-        try:
+        suspects: list[BatchEntry] = []
+
+        def made(chosen: Sequence[BatchEntry]) -> Iterator[BatchOutcome | BatchEntry]:
+            """Yield outcomes, and the entries of fits under way when workers were killed."""
+            waiting = {executor.submit(fit_task, entry, settings, folder): entry for entry in chosen}
             while waiting and not stop():
                 for future in wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED).done:
                     yield _outcome(waiting.pop(future), future, scheduler)
+
+        try:
+            for found in made(entries):
+                if isinstance(found, BatchOutcome):
+                    yield found
+                else:
+                    suspects.append(found)
+            for entry in suspects:  # one by one: a fit beside one that kills workers is blamed with it
+                for found in made([entry]):
+                    yield found if isinstance(found, BatchOutcome) else killed(entry, "the system", TRIES, 0.0)
         finally:
             executor.shutdown(wait=False)
 
@@ -92,8 +107,8 @@ def _client(scheduler: str) -> Iterator[Any]:
         logger.setLevel(level)
 
 
-def _outcome(entry: BatchEntry, future: Future[BatchOutcome], scheduler: str) -> BatchOutcome:
-    """Return what a task returned, or that it could not.
+def _outcome(entry: BatchEntry, future: Future[BatchOutcome], scheduler: str) -> BatchOutcome | BatchEntry:
+    """Return what a task returned, or that it could not; the entry itself where the workers that had it were killed.
 
     Raises:
         EnvironmentFault: the cluster is gone.
@@ -107,5 +122,5 @@ def _outcome(entry: BatchEntry, future: Future[BatchOutcome], scheduler: str) ->
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
-            return killed(entry, "the system", error.allowed_failures + 1, 0.0)
+            return entry
         return not_made(entry, f"a worker of the cluster cannot make this fit: {type(error).__name__}: {error}")

@@ -17,8 +17,8 @@ from fitkit.reports.baseline_text import drift_line
 
 MOST_ANNOTATIONS: Final = 10
 """Of one kind that a step shows."""
-MOST_SUMMARY_BYTES: Final = 1024 * 1024
-"""Of a step's summary; GitHub refuses a longer one whole."""
+MOST_SUMMARY_BYTES: Final = 512 * 1024
+"""Of a page; GitHub refuses a step's summary beyond twice that whole, and others may write to it too."""
 
 
 def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> list[str]:
@@ -81,6 +81,6 @@ def _limited(kind: str, lines: list[str]) -> list[str]:
 
 def step_summary(page: str) -> str:
     """Return a page that fits into the summary of a step."""
-    if len(page.encode()) <= MOST_SUMMARY_BYTES // 2:
+    if len(page.encode()) <= MOST_SUMMARY_BYTES:
         return page
-    return page.encode()[: MOST_SUMMARY_BYTES // 2].decode(errors="ignore") + "\n\n(cut here)\n"
+    return page.encode()[:MOST_SUMMARY_BYTES].decode(errors="ignore") + "\n\n(cut here)\n"

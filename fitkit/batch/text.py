@@ -13,6 +13,8 @@ from fitkit.batch.summary import BatchSummary
 _WIDEST_NAME = 40
 _MOST_MISTAKES = 3
 """Of one config on its line."""
+_LONGEST_REASON = 400
+"""Characters of a line that says why; the reports for machines have everything."""
 
 
 def name_width(entries: Sequence[BatchEntry]) -> int:
@@ -48,7 +50,9 @@ def why(outcome: BatchOutcome) -> str:
     rest = f" (and {more} more)" if more else ""
     reason = "not as expected" if outcome.only_unexpected else outcome.reason.replace("_", " ")
     message = [outcome.message] if outcome.speaks_for_itself else []
-    return f"{reason}: {'; '.join([*message, *told])}{rest}"
+    text = " ".join(f"{reason}: {'; '.join([*message, *told])}{rest}".split())
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 3]}..."
 
 
 def place(error: dict[str, Any]) -> str:
@@ -57,8 +61,8 @@ def place(error: dict[str, Any]) -> str:
     return f"{':'.join(parts)}: " if parts else ""
 
 
-def tail(summary: BatchSummary, exit_code: int) -> str:
-    """Return the lines below the table."""
+def tail(summary: BatchSummary, exit_code: int, *, saved: bool = True) -> str:
+    """Return the lines below the table; what is `saved` can be resumed."""
     lines = []
     failed = summary.failed
     if failed:
@@ -68,7 +72,7 @@ def tail(summary: BatchSummary, exit_code: int) -> str:
     programs = sum(outcome.compilations for outcome in summary.outcomes)
     lines += ["", totals(summary), f"{_counted(programs, 'program')} compiled; exit {exit_code}"]
     if summary.signal:
-        lines.append("stopped by a signal; the same command with --resume goes on from here")
+        lines.append(f"stopped by a signal{'; the same command with --resume goes on from here' if saved else ''}")
     if summary.passed_over:
         lines.append(f"passed over, for check-grad alone: {_counted(len(summary.passed_over), 'config')}")
     return "\n".join(lines)

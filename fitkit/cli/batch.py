@@ -30,7 +30,10 @@ _STARTED = time.perf_counter()
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Over N worker processes.")
 @click.option("--executor", type=click.Choice(["local", "dask"]), default="local", help="Where fits are made.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster: tcp://127.0.0.1:8786.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each fit.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    help="For each fit; one that hangs in a single call is ended with --jobs only.",
+)  # fmt: skip
 @click.option("--fail-fast", is_flag=True, help="Stop at the first fit that fails.")
 @click.option("--resume", is_flag=True, help="Skip fits that an earlier batch has made and that have not changed.")
 @click.option("--out", metavar="DIR", type=click.Path(), default="runs/batch", help="Save the runs here (runs/batch).")

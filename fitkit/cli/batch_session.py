@@ -110,7 +110,7 @@ class BatchSession:
             speak = tell if self._style == "json" else say
             codes = [] if self._gate is None else settle(self._gate, summary, speak)
             code = summary.exit_code([*codes, *self._reports.finish(summary, summary.exit_code(codes))])
-            speak(tail(summary, code))
+            speak(tail(summary, code, saved=self._ledger is not None))
             if self._ledger is not None:
                 self._ledger.release()
             return code

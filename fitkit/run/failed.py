@@ -9,6 +9,7 @@ from fitkit.result import Result, Status
 def failed_result(path: str, error: BaseException, name: str | None = None) -> Result:
     """Return the result of a run that ended with `error`."""
     known = isinstance(error, FitkitError)
+    first = (str(error).splitlines() or [""])[0]  # JAX's go on with a traceback
     diagnostics = error.diagnostics if isinstance(error, FitkitError) else ()
     return Result(
         name=name,
@@ -16,7 +17,7 @@ def failed_result(path: str, error: BaseException, name: str | None = None) -> R
         status=Status.FAILED,
         exit_code=int(error.exit_code if isinstance(error, FitkitError) else ExitCode.INTERNAL),
         reason=error.reason if isinstance(error, FitkitError) else "internal",
-        message=diagnostics[0].message if known else f"internal error: {type(error).__name__}: {error}",
+        message=diagnostics[0].message if known else f"internal error: {type(error).__name__}: {first}",
         errors=diagnostics,
     )
 
