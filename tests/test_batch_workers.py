@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,14 @@ def test_a_time_limit_ends_a_search_in_one_process(tmp_path: Path) -> None:
     assert (done.code, document["status"], document["reason"]) == (4, "not_converged", "time_limit")
     assert document["steps"] > 0
     assert document["config"]["stopping"] == {"allow_flat": False}, "what the config says is told as it is"
+
+
+def test_where_no_worker_can_be_started_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that end before they are ready are the environment's, not the fit's, and what was done is reported."""
+    monkeypatch.setattr("fitkit.batch.workers.work", os._exit)  # with a connection for an exit code: a mistake, exit 1
+    config = written(tmp_path, "line.yaml", LINE)
+    done = here("batch", config, "--jobs", "1", "--no-save", "--junit", tmp_path / "junit.xml")
+    assert done.code == 7
+    assert "worker processes cannot be started" in done.err
+    assert "1 not run" in done.out
+    assert "<skipped" in (tmp_path / "junit.xml").read_text()

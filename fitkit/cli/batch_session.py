@@ -21,6 +21,7 @@ from fitkit.cli.batch_baseline import settle
 from fitkit.cli.batch_display import BatchDisplay
 from fitkit.cli.batch_reports import BatchReports
 from fitkit.cli.terminal import say, speaks_unicode, tell
+from fitkit.errors import FitkitError
 
 if TYPE_CHECKING:
     from fitkit.minimize import HistoryRow
@@ -55,23 +56,29 @@ class BatchSession:
     ) -> None:
         self._summary, self._display, self._reports, self._ledger = summary, display, reports, ledger
         self._style, self._started, self._gate = style, started, gate
-        self._output = sys.stdout
+        self._output, self._broken = sys.stdout, list[int]()
         self._width = name_width(summary.planned)
         self._under_way: dict[str, tuple[BatchEntry, float]] = {}
         self._lock = threading.RLock()
 
     def run(self, outcomes: Iterator[BatchOutcome], *, fail_fast: bool) -> None:
-        """Take outcomes until there are no more, or the first that failed.
+        """Take outcomes until there are no more, the first that failed, or the machine or the disk ends it all.
 
-        Raises:
-            FitkitError: the machine or the disk makes the batch impossible.
+        Args:
+            outcomes: as they come.
+            fail_fast: whether the first that failed is the last.
         """
         if self._style in {"table", "verbose"}:
             self._display.print(header(self._width))
-        for outcome in outcomes:
-            self._take(outcome)
-            if fail_fast and not outcome.passed:
-                return
+        try:
+            for outcome in outcomes:
+                self._take(outcome)
+                if fail_fast and not outcome.passed:
+                    return
+        except FitkitError as error:  # a full disk, a cluster that went away: what was done is reported all the same
+            self._display.close()
+            tell(error.render())
+            self._broken.append(int(error.exit_code))
 
     def show(self, entry: BatchEntry, row: HistoryRow | None) -> None:
         """Show a fit that begins, or a row of its history."""
@@ -108,7 +115,7 @@ class BatchSession:
             summary.signal, summary.seconds = signal, time.perf_counter() - self._started
             self._display.close()
             speak = tell if self._style == "json" else say
-            codes = [] if self._gate is None else settle(self._gate, summary, speak)
+            codes = [*self._broken, *([] if self._gate is None else settle(self._gate, summary, speak))]
             code = summary.exit_code([*codes, *self._reports.finish(summary, summary.exit_code(codes))])
             speak(tail(summary, code, saved=self._ledger is not None))
             if self._ledger is not None:
