@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from fitting import Fit, assembled, fit
 from nist_problems import CERTIFIED, digits_of_each, in_units, optimum, printed_digits
@@ -11,7 +12,10 @@ from verdict_cases import CASES
 
 from fitkit.minimize import Search, Watch, minimize, stop_rule
 from fitkit.optimizers import Stopping
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.optimizers.compiled_search import CompiledSearch, Stretch
+from fitkit.optimizers.exact_newton import shaken
+from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.stopping import Reason
 
@@ -123,3 +127,16 @@ def test_the_first_searches_of_a_structure_do_not_wait_for_the_compilation() -> 
     config = DECAY | {"model": "y ~ b * exp(-r * x)", "parameters": {"b": 1.0, "r": 0.1}}
     compiled = [search.compiled(assembled(config).problem, rule) for _ in range(3)]
     assert [one is None for one in compiled] == [True, True, False]
+
+
+def test_the_rounding_of_the_residuals_is_measured_as_on_the_host(stretches: list[Stretch]) -> None:
+    config = in_units("Thurber", CERTIFIED["Thurber"]["start1"], [1.0] * 7, 1.0)
+    problem = assembled(config).problem
+    theta = minimize(problem, LevenbergMarquardt(), Stopping(), assembled(config).start, watch=Watch()).theta
+    assert len(stretches) == 1
+    kept, squares = BoundRows.of(problem), LeastSquares(problem)
+    assert kept.shaken is not None
+    (at, compiled), kept.shaken = kept.shaken, None
+    assert at == theta.tobytes()
+    (host,) = shaken(squares, theta, squares.linearize(theta))
+    assert 0.25 < np.linalg.norm(compiled) / np.linalg.norm(host) < 4

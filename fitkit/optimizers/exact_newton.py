@@ -170,8 +170,8 @@ def rounding_of_minimum(
 
     total = np.zeros(len(theta))
     parts, weights = _sensitivity(squares, theta, point, newton)
-    shaken = _shaken(squares, theta, point) if measured else itertools.repeat(None)
-    for (reach, magnitude), noise in zip(parts, shaken, strict=False):
+    noises = shaken(squares, theta, point) if measured else itertools.repeat(None)
+    for (reach, magnitude), noise in zip(parts, noises, strict=False):
         total += reach @ (magnitude**2 if noise is None else magnitude**2 + (noise / EPSILON) ** 2)
     epsilon = 2.0**-23 if squares.problem.single else EPSILON
     return epsilon * np.sqrt(total + newton.inverse**2 @ weights)
@@ -221,7 +221,7 @@ SHAKING = (1, -1, 2, -2)
 """Last places by which parameters are moved, each in its turn."""
 
 
-def _shaken(squares: LeastSquares, theta: Vector, point: Linearization) -> list[Vector]:
+def shaken(squares: LeastSquares, theta: Vector, point: Linearization) -> list[Vector]:
     """Return the evaluation noise of each residual, (rows,) for every chunk: what linear moves within an ulp leave over."""
     import numpy as np
 

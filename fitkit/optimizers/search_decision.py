@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fitkit.backend import jax, jnp
-from fitkit.optimizers.exact_newton import FLAT, WHITENED_UP_TO
+from fitkit.backend import jax, jnp, lax
+from fitkit.optimizers.exact_newton import FLAT, SHAKING, WHITENED_UP_TO
 from fitkit.optimizers.lm_constants import (
     BEND_LIMIT,
     CRAWLING,
@@ -22,8 +22,35 @@ HOST = -1
 SINGULAR = 1e24
 """The square of a condition number of the scaled Jacobian, from above, from which on it is the host's."""
 UNDERFLOW = 1e-280
-SHAKES = 4
-"""Moves by last places that show the rounding of the residuals at the end."""
+SHAKES = len(SHAKING)
+
+
+def pick(test: Any, yes: Any, no: Any) -> jax.Array:
+    """Return `jnp.where` of floats, which is traced and lowered as a function of its own each time, as one operation."""
+    import numpy as np
+
+    shape = np.broadcast_shapes(np.shape(test), np.shape(yes), np.shape(no))
+    chosen: jax.Array = lax.select(
+        _filled(test, shape, bool) if np.shape(test) else jnp.asarray(test, bool),
+        _filled(yes, shape, np.float64),
+        _filled(no, shape, np.float64),
+    )
+    return chosen
+
+
+def either(test: Any, yes: Any, no: Any) -> Any:
+    """Return the same of truths."""
+    return (test & yes) | (~test & no)
+
+
+def _filled(numbers: Any, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    import numpy as np
+
+    known = np.shape(numbers)
+    converted = lax.convert_element_type(numbers, dtype)
+    if known == shape:
+        return converted
+    return lax.broadcast_in_dim(converted, shape, tuple(range(len(shape) - len(known), len(shape))))
 
 
 class Numbers(NamedTuple):
@@ -67,7 +94,7 @@ class Numbers(NamedTuple):
     @classmethod
     def of(cls, packed: jax.Array) -> Numbers:
         """Return the numbers by name."""
-        return cls(*(packed[k] for k in range(len(cls._fields))))
+        return cls(*(lax.index_in_dim(packed, k, 0, keepdims=False) for k in range(len(cls._fields))))
 
     def packed(self) -> jax.Array:
         """Return them side by side, shape (numbers,): by selection, as stacking would compile a program for each."""
@@ -75,7 +102,7 @@ class Numbers(NamedTuple):
 
         packed = jnp.zeros(len(self))
         for k, number in enumerate(self):
-            packed = jnp.where(np.arange(len(self)) == k, number, packed)
+            packed = pick(np.arange(len(self)) == k, number, packed)
         return packed
 
 
@@ -106,8 +133,8 @@ def is_too_bent(newton: Any, sizes: jax.Array) -> Any:
     return ~newton & ~(4 * sizes[0] <= BEND_LIMIT**2 * sizes[1])
 
 
-def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, jax.Array]:
-    """Return the numbers after a turn, `Numbers` side by side, and a row of history for the point found, shape (3,)."""
+def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, Any, jax.Array]:
+    """Return the numbers after a turn, side by side, whether the point found is taken, and its row of history, shape (3,)."""
     newton, begins, shakes = is_newton(now), now.begins > 0, now.shakes > 0
     total = found.squares[-1]
     finite = jnp.isfinite(jnp.sum(found.squares))
@@ -115,44 +142,41 @@ def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, jax.A
     curved = is_too_bent(newton, found.step)
     good, undecided = _newton_verdict(now, found)
     descends, ratio = _descends(now, found)
-    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & jnp.where(newton, good, descends & ~curved))
+    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & either(newton, good, descends & ~curved))
     short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
-    host = short | jnp.where(newton, undecided | (now.singular > 0), finite & (found.maxima[3] > 0))
+    host = short | either(newton, undecided | (now.singular > 0), finite & (found.maxima[3] > 0))
     host = host | (newton & accept & (found.maxima[3] > 0)) | (accept & ~(finite & (total > UNDERFLOW)))
     host = host & ~shakes
     taken = accept & ~host & ~(newton & (now.looks > 0))
 
     measures = _measures(now, found, begins, finite)
-    step = now.step + jnp.where(begins | (now.polished > 0), 0, 1)
+    step = now.step + pick(begins | (now.polished > 0), 0, 1)
     code = judge(rule, step, 0, measures, jnp)
     claims = (code >= Reason.GRADIENT_SMALL) & (code <= Reason.LOSS_FLAT) & (now.looks == 0)
     finishing = now.left > 0
-    left = jnp.where(finishing, now.left - 1, jnp.where(claims, MOST_POLISHING, 0))
-    ended = finishing & jnp.where(accept, left == 0, newton)
+    left = pick(finishing, now.left - 1, pick(claims, MOST_POLISHING, 0))
+    ended = finishing & either(accept, left == 0, newton)
     stops = taken & ~finishing & ~claims & (now.looks == 0)
-    status = jnp.where(
-        ended, now.reason, jnp.where(stops, code, jnp.where((now.looks > 0) & newton, Reason.STALLED, 0))
-    )
+    status = pick(stops, code, pick((now.looks > 0) & newton, Reason.STALLED, 0))
+    status = pick(now.shakes == SHAKES, now.reason, status)
     after = _after(now, taken, newton, begins, ratio)
     numbers = after._replace(
-        value=jnp.where(taken, total, now.value),
-        theta_change=jnp.where(taken & ~begins, measures.theta_change, now.theta_change),
-        offset=jnp.where(taken, jnp.sqrt(found.sums[2] / total), now.offset),
-        singular=jnp.where(taken, singular, now.singular),
-        crawled=jnp.where(
-            taken & ~begins, jnp.where(now.value - total < 0.01 * total, now.crawled + 1, 0), now.crawled
-        ),
-        evaluations=now.evaluations + jnp.where(curved | shakes, 0, 1),
-        step=jnp.where(taken, step, now.step),
-        left=jnp.where(taken, left, now.left),
-        polished=jnp.where(taken & finishing, 1, now.polished),
-        reason=jnp.where(taken & ~finishing & claims, code, now.reason),
-        known=jnp.where(taken, 0, jnp.where(newton, 1, now.known)),
-        shakes=jnp.where(shakes, now.shakes + 1, ended),
-        status=jnp.where(host, HOST, status),
-        rows=now.rows + jnp.where(taken & (now.polished == 0), 1, 0),
+        value=pick(taken, total, now.value),
+        theta_change=pick(taken & ~begins, measures.theta_change, now.theta_change),
+        offset=pick(taken, jnp.sqrt(found.sums[2] / total), now.offset),
+        singular=pick(taken, singular, now.singular),
+        crawled=pick(taken & ~begins, pick(now.value - total < 0.01 * total, now.crawled + 1, 0), now.crawled),
+        evaluations=now.evaluations + pick(curved | shakes, 0, 1),
+        step=pick(taken, step, now.step),
+        left=pick(taken, left, now.left),
+        polished=pick(taken & finishing, 1, now.polished),
+        reason=pick(taken & ~finishing & claims, code, now.reason),
+        known=pick(taken, 0, pick(newton, 1, now.known)),
+        shakes=pick(shakes, now.shakes + 1, ended),
+        status=pick(host, HOST, status),
+        rows=now.rows + pick(taken & (now.polished == 0), 1, 0),
     )
-    return numbers.packed(), jnp.stack([total, measures.optimality, measures.theta_change])
+    return numbers.packed(), taken, jnp.stack([total, measures.optimality, measures.theta_change])
 
 
 def _newton_verdict(now: Numbers, found: Found) -> tuple[Any, Any]:
@@ -164,13 +188,13 @@ def _newton_verdict(now: Numbers, found: Found) -> tuple[Any, Any]:
     shrinks = 4 * found.sums[1] <= found.step[0]
     good = ~saddle & ~flat & (found.squares[-1] <= now.value * (1 + 1e-9)) & shrinks
     # On the way, a step whose metric has lost its digits is judged by what it gains; at the end, by the host.
-    return good, jnp.where(whitened, flat, (now.left > 0) | (now.looks > 0))
+    return good, either(whitened, flat, (now.left > 0) | (now.looks > 0))
 
 
 def _descends(now: Numbers, found: Found) -> tuple[Any, Any]:
     """Return whether a damped step lowers the objective as foretold, and the share of that which it does."""
     actual, foretold = now.value - found.squares[-1], found.step[2]
-    ratio = jnp.where((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
+    ratio = pick((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
     return (actual > 0) & (ratio > 1e-4), ratio
 
 
@@ -179,9 +203,9 @@ def _measures(now: Numbers, found: Found, begins: Any, finite: Any) -> Measures:
     change = jnp.maximum((now.value - total) / now.value, found.sums[2] / total)
     return Measures(
         value=total,
-        optimality=jnp.where(total > 0, found.maxima[0] / jnp.sqrt(total), 0.0),
-        value_change=jnp.where(begins, jnp.nan, change),
-        theta_change=jnp.where(begins, jnp.nan, found.maxima[1]),
+        optimality=pick(total > 0, found.maxima[0] / jnp.sqrt(total), 0.0),
+        value_change=pick(begins, jnp.nan, change),
+        theta_change=pick(begins, jnp.nan, found.maxima[1]),
         moved=~begins,
         stalled=False,
         at_rounding=False,
@@ -193,15 +217,15 @@ def _after(now: Numbers, taken: Any, newton: Any, begins: Any, ratio: Any) -> Nu
     """Return the numbers with the damping, and the waits for Newton steps, after a turn."""
     softer = now.damping * jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(ratio, 1e3) - 1) ** 3)
     softer = jnp.minimum(jnp.maximum(softer, LEAST_DAMPING), 1e20)
-    harder = jnp.where(newton, now.damping, now.damping * now.growth)
-    waited = jnp.where(begins, now.wait, jnp.where(newton, 0, jnp.maximum(0, now.wait - 1)))
+    harder = pick(newton, now.damping, now.damping * now.growth)
+    waited = pick(begins, now.wait, pick(newton, 0, jnp.maximum(0, now.wait - 1)))
     failed = newton & ~taken
     return now._replace(
-        damping=jnp.where(taken, jnp.where(newton | begins, now.damping, softer), harder),
-        growth=jnp.where(taken, jnp.where(begins, now.growth, 2.0), jnp.where(newton, now.growth, 2 * now.growth)),
-        wait=jnp.where(failed, now.patience, jnp.where(taken, waited, now.wait)),
-        patience=jnp.where(failed, jnp.minimum(2 * now.patience, MOST_PATIENCE), now.patience),
-        begins=jnp.where(taken, 0, now.begins),
+        damping=pick(taken, pick(newton | begins, now.damping, softer), harder),
+        growth=pick(taken, pick(begins, now.growth, 2.0), pick(newton, now.growth, 2 * now.growth)),
+        wait=pick(failed, now.patience, pick(taken, waited, now.wait)),
+        patience=pick(failed, jnp.minimum(2 * now.patience, MOST_PATIENCE), now.patience),
+        begins=pick(taken, 0, now.begins),
         turns=now.turns + 1,
         taken=taken,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fitkit.backend import jax, jnp, kernel, lax
 from fitkit.optimizers.exact_newton import EPSILON, SHAKING
 from fitkit.optimizers.lm_constants import FORGETTING
-from fitkit.optimizers.search_decision import HOST, SHAKES, Found, Numbers, decide, is_newton, is_too_bent
+from fitkit.optimizers.search_decision import HOST, SHAKES, Found, Numbers, decide, is_newton, is_too_bent, pick
 from fitkit.optimizers.stopping import StopRule
 from fitkit.problem import Problem, RowData
 
@@ -102,16 +102,17 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
     numbers_of_rule: list[Any] = [rule[k] for k in range(len(StopRule._fields))]
     limits = StopRule(*numbers_of_rule)
 
+    status, turns = Numbers._fields.index("status"), Numbers._fields.index("turns")
+
     def goes_on(turn: _Turn) -> Any:
-        now = Numbers.of(turn.numbers)
-        return (now.status == 0) & (now.turns < rule[-1])
+        return (turn.numbers[status] == 0) & (turn.numbers[turns] < rule[-1])
 
     last = lax.while_loop(goes_on, lambda turn: _turn(problem, rows, limits, turn), begin)
     return Ending(last.numbers, _merged(last), last.extra, last.history, last.begun, last.noise)
 
 
 def _merged(turn: _Turn) -> Place:
-    taken = Numbers.of(turn.numbers).taken > 0
+    taken = turn.numbers[Numbers._fields.index("taken")] > 0
     return Place(*(lax.select(taken, new, old) for new, old in zip(turn.found, turn.place, strict=True)))
 
 
@@ -120,20 +121,20 @@ def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn
     theta, remembered, largest, gradient = (place.vectors[k] for k in range(4))
     size = theta.shape[0]
     begins, newton, shakes = now.begins > 0, is_newton(now), now.shakes > 0
-    scale = jnp.where(remembered > 0, remembered, 1.0)
+    scale = pick(remembered > 0, remembered, 1.0)
     norms = _lengths(place.factor)[:size]
     system = _damped_system(place.factor, scale, now.damping)
     straight = system[:, size]
     velocity = straight / scale
-    along = jnp.where(newton, _pairs(size) / norms, velocity)
-    how_many = jnp.where(newton, along.shape[0], jnp.where(begins | shakes, 0, 1))
+    along = pick(newton, _pairs(size) / norms, velocity)
+    how_many = pick(newton, along.shape[0], pick(begins | shakes, 0, 1)).astype(jnp.int32)
     contracted = _second_derivatives(problem, rows, theta, place.rows[: size + 1], along, how_many)
     step = lax.cond(
         newton,
         lambda: _newton_step(place.factor, norms, gradient, contracted[:, size]),
         lambda: _bent_step(system, scale, straight, now.damping, gradient, contracted[0, :size], turn.extra),
     )
-    move = jnp.where(begins, 0.0, jnp.where(shakes, _last_places(theta, now.shakes), step.move))
+    move = pick(begins, 0.0, pick(shakes, _last_places(theta, now.shakes), step.move))
     trial = theta + move
     # A branch is also what keeps the compiler from computing the Jacobian anew for each of its uses.
     refused = ~begins & ~shakes & is_too_bent(newton, step.sizes)
@@ -149,11 +150,11 @@ def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn
         squares=squares,
         maxima=jnp.max(
             jnp.stack([
-                jnp.abs(slope) / jnp.sqrt(jnp.where(squares[:size] > 0, squares[:size], 1.0)),
+                jnp.abs(slope) / jnp.sqrt(pick(squares[:size] > 0, squares[:size], 1.0)),
                 jnp.maximum(_shares(move, trial, seen), _shares(inverse[:, size], trial, seen)),
                 _shares(velocity, theta, largest),
-                jnp.where(_inside(move, room) & (newton | _inside(velocity, room)), 0.0, 1.0),
-                jnp.where(move != 0, 1.0, 0.0),
+                pick(_inside(move, room) & (newton | _inside(velocity, room)), 0.0, 1.0),
+                pick(move != 0, 1.0, 0.0),
             ]), 1),
         sums=jnp.sum(
             jnp.stack([
@@ -162,14 +163,14 @@ def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn
                 factor[:size, size] ** 2,
             ]), 1),
     )  # fmt: skip
-    numbers, row = decide(now, rule, found)
+    numbers, taken, row = decide(now, rule, found)
     vectors = jnp.stack([trial, _next_scale(begins, remembered, squares, trial), seen, slope])
     # A point that is left goes where nobody looks.
-    place_of_row = jnp.where(Numbers.of(numbers).taken > 0, now.rows - now.polished, HISTORY).astype(jnp.int32)
+    place_of_row = pick(taken, now.rows - now.polished, HISTORY).astype(jnp.int32)
     history = lax.dynamic_update_index_in_dim(turn.history, row, place_of_row, 0)
     begun = lax.select(begins, factor, turn.begun)
     left_over = columns[size] - place.rows[size] - jnp.sum(place.rows[:size] * move[:, None], 0)
-    noise = turn.noise + jnp.where(shakes, left_over**2, 0.0)
+    noise = turn.noise + pick(shakes, left_over**2, 0.0)
     return _Turn(numbers, place, Place(vectors, columns, factor), step.extra, history, begun, noise)
 
 
@@ -219,7 +220,7 @@ def _last_places(theta: jax.Array, number: jax.Array) -> jax.Array:
     chosen = lax.dynamic_index_in_dim(jnp.asarray(moves, theta.dtype), number.astype(jnp.int32) - 1, 0, keepdims=False)
     # Three quarters of an epsilon are more than half a last place and less than one and a half.
     once = theta + 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(theta)
-    twice = once + jnp.where(jnp.abs(chosen) > 1, 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(once), 0.0)
+    twice = once + pick(jnp.abs(chosen) > 1, 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(once), 0.0)
     return twice - theta
 
 
@@ -255,7 +256,7 @@ def _triangle(tall: jax.Array) -> jax.Array:
 
     size = tall.shape[1]
     raw = jnp.linalg.qr(tall, mode="raw")[0].T  # LAPACK's own, without Q
-    return jnp.where(np.triu(np.ones((size, size), bool)), raw[:size], 0.0)
+    return pick(np.triu(np.ones((size, size), bool)), raw[:size], 0.0)
 
 
 def _solved(factor: jax.Array) -> jax.Array:
@@ -265,14 +266,14 @@ def _solved(factor: jax.Array) -> jax.Array:
     size = factor.shape[0] - 1
     corner = np.zeros((size + 1, size + 1), bool)
     corner[size, size] = True
-    whole = lax.linalg.triangular_solve(jnp.where(corner, 1.0, factor), jnp.eye(size + 1), left_side=True, lower=False)
+    whole = lax.linalg.triangular_solve(pick(corner, 1.0, factor), jnp.eye(size + 1), left_side=True, lower=False)
     return whole[:size]
 
 
 def _lengths(factor: jax.Array) -> jax.Array:
     """Return the lengths of the columns, ones where they are zero."""
     squares = jnp.sum(factor * factor, 0)
-    return jnp.sqrt(jnp.where(squares > 0, squares, 1.0))
+    return jnp.sqrt(pick(squares > 0, squares, 1.0))
 
 
 def _damped_system(factor: jax.Array, scale: jax.Array, damping: jax.Array) -> jax.Array:
@@ -307,7 +308,7 @@ def _newton_step(factor: jax.Array, norms: jax.Array, gradient: jax.Array, bends
     """Return the step on the Hessian, whitened as in `exact_newton` but with R^-1, which leaves the eigenvalues as they are."""
     size = norms.shape[0]
     extra = jnp.sum(_polarization(size) * bends, 2)
-    extra = jnp.where(jnp.isfinite(jnp.sum(extra)), extra, 0.0)
+    extra = pick(jnp.isfinite(jnp.sum(extra)), extra, 0.0)
     inverse = _solved(factor)[:, :size]
     whitening = inverse * norms[:, None]
     whitened = jnp.eye(size) + whitening.T @ (extra @ whitening)
@@ -320,8 +321,8 @@ def _newton_step(factor: jax.Array, norms: jax.Array, gradient: jax.Array, bends
 
 def _shares(move: jax.Array, theta: jax.Array, largest: jax.Array) -> jax.Array:
     """Return the moves relative to their parameters, as `relative_length` has it, shape (free,)."""
-    size = jnp.where(theta == 0, largest, jnp.abs(theta))
-    return jnp.where(move == 0, 0.0, jnp.where(size > 0, jnp.abs(move) / size, 1.0))
+    size = pick(theta == 0, largest, jnp.abs(theta))
+    return pick(move == 0, 0.0, pick(size > 0, jnp.abs(move) / size, 1.0))
 
 
 def _inside(move: jax.Array, room: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -332,6 +333,6 @@ def _next_scale(begins: jax.Array, scale: jax.Array, squares: jax.Array, theta: 
     """Return D at a new point, by the rule of `lm`."""
     size = theta.shape[0]
     norms = jnp.sqrt(squares[:size])
-    own = jnp.where(theta != 0, jnp.abs(theta), jnp.inf)
-    least = jnp.where(norms > 0, EPSILON * jnp.sqrt(squares[size]) / own, 0.0)
-    return jnp.maximum(jnp.where(begins, 1.0, FORGETTING) * scale, jnp.maximum(norms, least))
+    own = pick(theta != 0, jnp.abs(theta), jnp.inf)
+    least = pick(norms > 0, EPSILON * jnp.sqrt(squares[size]) / own, 0.0)
+    return jnp.maximum(pick(begins, 1.0, FORGETTING) * scale, jnp.maximum(norms, least))
