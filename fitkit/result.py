@@ -98,6 +98,8 @@ class EvidenceSummary:
     minimum: str | None
     flat: tuple[tuple[str, ...], ...] = ()
     """For each flat direction, the parameters that take part in it."""
+    gain_along_slope: float | None = None
+    """The share of the loss that the best step along the slope would remove, where there is no Hessian."""
 
 
 @final

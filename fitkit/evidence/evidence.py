@@ -98,6 +98,8 @@ class Evidence:
 
     conditions: Conditions | None = None
     """Of the constraints, where there are any."""
+    gain_along_slope: float = float("nan")
+    """The share of the objective that the best step along the slope would remove, where there is no Hessian."""
 
     @property
     def known(self) -> bool:

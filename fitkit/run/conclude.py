@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
-from fitkit.evidence import Evidence, assess
+from fitkit.evidence import Evidence, assess, gain_along_slope
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
@@ -93,6 +93,8 @@ def judge(
 ) -> Judged:
     """Return the evidence at the end of a search, and the verdict that follows from it."""
     evidence = assess(problem, search.theta, search.largest, start)
+    if not evidence.known and problem.smooth and not problem.constrained:
+        evidence = replace(evidence, gain_along_slope=gain_along_slope(problem, search.theta))
     flat = names_of_directions(problem, search.theta, evidence.flat)
     verdict = judge_search(
         search,
@@ -147,6 +149,7 @@ def conclude(
             condition=number(evidence.condition),
             minimum=evidence.minimum,
             flat=judged.flat,
+            gain_along_slope=number(evidence.gain_along_slope),
         ),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),

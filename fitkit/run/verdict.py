@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
@@ -190,16 +191,26 @@ def _steps(search: Search, word: str = "step") -> str:
 def _slope(evidence: Evidence) -> str:
     """Return in words how far the derivatives say the point is from a minimum."""
     if not evidence.known:
-        return "how steep the loss still is was not measured"
+        return _along_slope(evidence) or "how steep the loss still is was not measured"
     if evidence.newton_step <= CLOSE:
         return _closeness(evidence)
     return f"the slope, free of units, is {evidence.optimality:.1e} (zero at a minimum)"
 
 
+def _along_slope(evidence: Evidence) -> str | None:
+    """Return what is known of how far it is to a minimum where there is no Hessian."""
+    gain = evidence.gain_along_slope
+    if gain != gain:
+        return None
+    if math.isinf(gain):
+        return "along its slope the loss curves down, far from a minimum"
+    return f"the best step along the slope would lower the loss by {gain:.1e} of itself"
+
+
 def _closeness(evidence: Evidence) -> str:
     """Return in words what makes a claim of convergence believable."""
     if not evidence.known:
-        return "as the optimizer says; there are no exact derivatives to confirm it"
+        return _along_slope(evidence) or "as the optimizer says; there are no exact derivatives to confirm it"
     step = f"a further step would change no parameter by more than {evidence.newton_step:.1e} of itself"
     # Where the residuals themselves are rounding, their cosines are noise, and the step alone is evidence.
     return f"slope {evidence.optimality:.1e}, and {step}" if evidence.optimality <= CLOSE else step
