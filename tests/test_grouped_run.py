@@ -98,7 +98,7 @@ def test_a_target_that_cannot_be_computed_is_the_matter_of_its_group(tmp_path: P
     values = {
         "g": [1] * 4 + [0, 2, 2, 2, 2, 3],
         "x": [0, 1, 2, 3, 9, 0, 1, 2, 3, 9],
-        "y": [1, 2, 4, 8.5, 1, 1, -2, 4, 0, 1],
+        "y": [1, 2, 4, 8.5, 1, -2, 1, 4, 0, 1],
     }
     body = {
         "data": {"values": values, "group_by": "g", "where": "x < 9"},
