@@ -17,6 +17,8 @@ import pytest
 from command import environment, here, written
 from fitting import fit
 
+from fitkit.run import group_predictions
+
 CURVE = "y ~ a * exp(-k * x) + c"
 
 
@@ -267,8 +269,10 @@ def test_no_steps_are_no_fit(tmp_path: Path) -> None:
     assert [(row["a"], row["reason"], row["steps"]) for row in rows] == [("2.0", "max_steps", "0")] * 2
 
 
-def test_every_row_is_predicted_by_the_parameters_of_its_group(tmp_path: Path) -> None:
-    """The rows of the groups are interleaved in the table; one group is too small."""
+def test_every_row_is_predicted_by_the_parameters_of_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of the groups are interleaved in the table; one group is too small; the table is written in pieces."""
+    monkeypatch.setattr(group_predictions, "PIECE", 14)
+    monkeypatch.setattr(group_predictions, "AT_ONCE", 4)
     points = {**curves("ab", 11, sizes=(12, 20)), "few": [(1.0, 2.0)]}
     values = table(points)
     shuffled = np.random.default_rng(1).permutation(len(values["g"]))

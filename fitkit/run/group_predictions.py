@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fitkit.backend import array, jax, kernel
 from fitkit.grouped import GroupedFit
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
+    Index = NDArray[np.intp]
 
 AT_ONCE = 2**15
 """Rows that are predicted together."""
+PIECE = 32 * AT_ONCE
+"""Rows that are written together."""
 
 
 @kernel()
@@ -35,41 +39,56 @@ def _predictions(problem: Problem, theta: Any, held: dict[str, Any], rows: RowDa
     return found
 
 
-def predictions_of_groups(assembled: AssembledGroups, fit: GroupedFit) -> Vector:
-    """Return the predictions of the rows that have a part in a fit, in their order, shape (rows,); NaN where it has no end."""
+def write_predictions(stream: BinaryIO, assembled: AssembledGroups, fit: GroupedFit) -> None:
+    """Write the table of predictions, group after group, in pieces: it may be larger than what fits into memory."""
     import numpy as np
 
-    groups, problem = assembled.groups, assembled.problem
-    count, dtype = len(groups.rows), problem.lower.dtype
-    found = np.empty(count)
-    group_of_row = np.repeat(np.arange(len(groups)), groups.lengths)
-    size = min(AT_ONCE, max(1, count))
-    lean = replace(problem, rows=None)
-    for first in range(0, count, size):
-        index = np.minimum(np.arange(first, first + size), count - 1)
-        group = group_of_row[index]
-        held = {name: array(numbers[group], dtype) for name, numbers in groups.held.items()}
-        told = _predictions.light(lean, array(fit.theta[group], dtype), held, groups.rows.take(index))
-        found[first : first + size] = np.asarray(told, np.float64)[: count - first]
-    unknown = np.isnan(fit.values).any(axis=1).repeat(groups.lengths)
-    return np.where(unknown, np.nan, found)
+    count, table = len(assembled.groups.rows), assembled.table
+    inputs = {
+        name: np.array(table.text(name), dtype=object) if table.is_text(name) else table.numeric(name)
+        for name in assembled.inputs
+        if name not in assembled.grouping.keys
+    }
+    for first in range(0, count, PIECE):
+        piece = slice(first, min(first + PIECE, count))
+        prediction_frame(assembled, fit, inputs, piece).write_csv(stream, include_header=first == 0)
 
 
-def prediction_frame(assembled: AssembledGroups, fit: GroupedFit) -> pl.DataFrame:
-    """Return the table of predictions, group after group: what tells groups apart, inputs, target, prediction and residual."""
+def prediction_frame(
+    assembled: AssembledGroups, fit: GroupedFit, inputs: Mapping[str, Any], piece: slice
+) -> pl.DataFrame:
+    """Return some rows of that table: what tells groups apart, inputs, target, prediction and residual."""
     import numpy as np
     import polars as pl
 
-    groups, table = assembled.groups, assembled.table
-    group_of_row = np.repeat(np.arange(len(groups)), groups.lengths)
+    groups = assembled.groups
+    group_of_row = np.searchsorted(groups.offsets, np.arange(piece.start, piece.stop), side="right") - 1
     keys = assembled.grouping.keys
     columns: dict[str, Any] = {name: pl.Series(entries).gather(group_of_row) for name, entries in keys.items()}
-    for name in assembled.inputs:
-        if name not in keys:
-            entries = pl.Series(table.text(name)) if table.is_text(name) else pl.Series(table.numeric(name))
-            columns[name] = entries if isinstance(assembled.rows, slice) else entries.gather(assembled.rows)
-    target, predictions = np.asarray(groups.rows.target, np.float64), predictions_of_groups(assembled, fit)
+    places = piece if isinstance(assembled.rows, slice) else assembled.rows[piece]
+    columns |= {name: column[places] for name, column in inputs.items()}
+    target = np.asarray(groups.rows.target[piece], np.float64)
+    predictions = predictions_of_rows(assembled, fit, piece, group_of_row)
     columns[(assembled.target or "target").strip()] = target
     columns["prediction"] = pl.Series(predictions).fill_nan(None)
     columns["residual"] = pl.Series(target - predictions).fill_nan(None)
     return pl.DataFrame(columns)
+
+
+def predictions_of_rows(assembled: AssembledGroups, fit: GroupedFit, piece: slice, group_of_row: Index) -> Vector:
+    """Return the predictions of some rows, shape (rows,); NaN of groups whose fit has no end."""
+    import numpy as np
+
+    groups, problem = assembled.groups, replace(assembled.problem, rows=None)
+    count, dtype = len(group_of_row), problem.lower.dtype
+    found = np.empty(count)
+    size = min(AT_ONCE, len(groups.rows))
+    for first in range(0, count, size):
+        index = np.minimum(np.arange(first, first + size), count - 1)
+        group = group_of_row[index]
+        held = {name: array(numbers[group], dtype) for name, numbers in groups.held.items()}
+        rows = groups.rows.take(piece.start + index)
+        told = _predictions.light(problem, array(fit.theta[group], dtype), held, rows)
+        found[first : first + size] = np.asarray(told, np.float64)[: count - first]
+    unknown = np.isnan(fit.values).any(axis=1)
+    return np.where(np.take(unknown, group_of_row), np.nan, found)

@@ -9,7 +9,7 @@ from fitkit.grouped import GroupedFit
 from fitkit.reports.json_document import render
 from fitkit.result import Result
 from fitkit.run.folder import RESULT, RunFolder
-from fitkit.run.group_predictions import prediction_frame
+from fitkit.run.group_predictions import write_predictions
 from fitkit.run.group_summary import local_columns, reason_words
 from fitkit.run.grouped_assembly import AssembledGroups
 from fitkit.run.saving import text_of, write_arrays
@@ -33,7 +33,7 @@ def save_groups(
     folder.write("config.yaml", text_of(resolved(source, folder.path)))
     folder.write(TABLE, table.write_csv)
     folder.write(BINARY_TABLE, lambda stream: _with_types(table, assembled).write_parquet(stream))
-    folder.write("predictions.csv", prediction_frame(assembled, fit).write_csv)
+    folder.write("predictions.csv", lambda stream: write_predictions(stream, assembled, fit))
     if fit.shared is not None:
         values = dict(zip(fit.shared.names, fit.shared.values.tolist(), strict=True))
         folder.write("parameters.npz", lambda stream: write_arrays(stream, values))
