@@ -139,9 +139,7 @@ class Kernel(Generic[P, R]):
 
     @cached_property
     def wide(self) -> Callable[P, R]:
-        """The function, compiled to run fast where it is all arithmetic on long vectors. On devices other than the CPU, as by
-        `full`.
-        """
+        """The function, compiled to run fast where it is all arithmetic on long vectors; off the CPU, as by `full`."""
         options = _WIDE if jax.default_backend() == "cpu" else None
         return jax.jit(
             self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
