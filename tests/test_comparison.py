@@ -69,6 +69,14 @@ def test_numbers_agree_relative_to_themselves_or_their_errors(
     assert drifts(record(value, error), record(value + away, error), rtol=0, atol=1.01 * away) == []
 
 
+@pytest.mark.parametrize("data", ["a", "b"])
+def test_rounding_is_no_drift_where_errors_are_rounding_too(data: str) -> None:
+    """Wampler's polynomials of whole numbers: the errors of an exact fit are of the size of its last digits."""
+    before, after = record(1e-4, 1e-18), record(1e-4 + 1e-17, 2e-18, data)
+    assert drifts(before, after, within="2sigma") == []
+    assert drifts(before, record(1.0001e-4, 1e-18, data), within="2sigma") != []
+
+
 def test_on_the_same_data_the_smaller_error_is_the_unit() -> None:
     assert drifts(record(1, 0.1), record(1.19, 0.5), within="2sigma") == []
     ((what, note),) = drifts(record(1, 0.5), record(1.21, 0.1), within="2sigma")

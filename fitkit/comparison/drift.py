@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from fitkit.comparison.record import Estimate, FitRecord
-from fitkit.comparison.tolerance import Tolerance
+from fitkit.comparison.tolerance import LEAST_RTOL, Tolerance
 
 
 @final
@@ -145,6 +145,8 @@ def _too_far(
     if one.value is None or other.value is None:
         raise AssertionError("arrays are compared by the loss")
     away = abs(other.value - one.value)
+    if away <= LEAST_RTOL * abs(one.value):
+        return None  # rounding, which the errors of a fit without residuals are too
     same = before.same_data(after)
     errors = (one.error, other.error) if same and one.error and other.error else None
     errors = errors if same else _errors_on_other_data(one, other)
