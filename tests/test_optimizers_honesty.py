@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fitting import fit, pure, rows
+from fitting import fit, pure, right_digits, rows
 
 X = [0.0, 1.0, 2.0, 3.0, 4.0]
 CLAIMS = {"gradient_small", "step_small", "loss_flat"}
@@ -89,6 +89,17 @@ def test_exact_curves_converge(optimizer: str, offset: float) -> None:
     found = rows("y ~ a * exp(-k * x) + b", y, optimizer, parameters={"a": 1, "k": 1, "b": offset})
     assert found.verdict[:2] == ("converged", 0), found.result.message
     np.testing.assert_allclose(found.values, [3, 0.7, 0], atol=1e-13)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e9])
+def test_a_line_far_from_its_intercept(far: float) -> None:
+    """The two columns are alike but for one part in `far`."""
+    y = [1.0, 2.9, 5.2, 7.1, 8.8, 11.1, 13.2, 14.8]
+    data = {"values": {"x": [far + i for i in range(8)], "y": y}}
+    found = fit({"data": data, "model": "y ~ a + b * x", "parameters": {"a": 0, "b": 1}})
+    assert found.verdict[:2] == ("converged", 0), found.result.message
+    slope = sum((i - 3.5) * one for i, one in enumerate(y)) / 42
+    assert right_digits(found.values, [sum(y) / 8 - slope * (far + 3.5), slope]) >= 14
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "newton"])

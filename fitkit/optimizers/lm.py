@@ -119,8 +119,9 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
         if squares.bounded and ((velocity < room[0]) | (velocity > room[1])).any():
             velocity = damped_step(state.point, state.scale, damping, state.movable, room)
         if relative_length(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
+            freed = _polish(problem, state) or _undamped(problem, state)
             stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
-            return replace(state, measures=stalled, evaluations=evaluations)
+            return freed or replace(state, measures=stalled, evaluations=evaluations)
         trial = _bent(squares, state, system, velocity, damping)
         if trial is not None:
             point = squares.linearize(trial)
@@ -139,6 +140,30 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
                     previous=state,
                 )
         damping, growth = damping * growth, growth * 2
+
+
+def _undamped(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | None:
+    """Return the state after the Gauss-Newton step, if it lowers the objective as foretold; None if not.
+
+    Where columns are nearly alike, what damped steps gain is below rounding long before the undamped one is.
+    """
+    import numpy as np
+
+    squares = LeastSquares(problem)
+    trial = np.clip(state.theta + state.newton.step, squares.lower, squares.upper)
+    point = squares.linearize(trial)
+    if not point.finite or _ratio(state.point, point, trial - state.theta) < 0.5:
+        return None
+    return state_at(
+        problem,
+        trial,
+        point,
+        scale=_scale(trial, point, FORGETTING * state.scale),
+        largest=np.maximum(state.largest, np.abs(trial)),
+        damping=LEAST_DAMPING,
+        evaluations=state.evaluations + 1,
+        previous=state,
+    )
 
 
 def _bent(
