@@ -35,7 +35,8 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
     if problem.constrained:
         from fitkit.evidence.constrained import assess_constrained
 
-        return assess_constrained(problem, theta, seen) if len(theta) <= EXACT_UP_TO else unknown(len(theta))
+        with np.errstate(all="ignore"):  # far out, where a search went astray, numbers overflow
+            return assess_constrained(problem, theta, seen) if len(theta) <= EXACT_UP_TO else unknown(len(theta))
     if not problem.smooth:
         from fitkit.evidence.kinks import assess_kinks
         from fitkit.optimizers.kinks import KINKS_UP_TO

@@ -12,7 +12,8 @@ from fitkit.constraints.kernels import both_sides
 from fitkit.constraints.point import ConstrainedPoint, point_at, sizes
 from fitkit.constraints.quadratic import null_space
 from fitkit.constraints.sequential import violations
-from fitkit.evidence.evidence import Conditions, Evidence, unknown
+from fitkit.evidence.constrained_distance import constrained_distance
+from fitkit.evidence.evidence import CLOSE, Conditions, Evidence, unknown
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.problem import Problem
 
@@ -66,19 +67,23 @@ def assess_constrained(problem: Problem, theta: Vector, seen: Vector) -> Evidenc
     if not point.quadratic.consistent:
         share = np.inf
     smallest = float(np.min(values, initial=np.inf))
+    word = _minimum(beside, len(doubtful))
+    near = word == "strict" and point.measure <= CLOSE
+    sides = np.abs(conditions.left) + np.abs(conditions.right)
     return Evidence(
         optimality=min(share, point.measure),
         remaining=share,
         newton_step=point.measure,
         smallest_eigenvalue=smallest if np.isfinite(smallest) else float("nan"),
         condition=float(np.sqrt(np.max(values) / smallest)) if smallest > 0 and len(values) else float("nan"),
-        minimum=_minimum(beside, len(doubtful)),
+        minimum=word,
         held=conditions.determined,
         flat=(directions * point.scale[:, None]).T[flat],
         linearization=LeastSquares(problem).linearize(theta) if problem.least_squares else None,
         gradient=point.gradient,
         hessian=point.hessian,
         conditions=replace(conditions, lower=lower),
+        uncertainty_of_minimum=constrained_distance(problem, point, strong, sides) if near else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
+from fitkit.evidence.distance import distance_to_minimum, measured_noise, rounding_of_terms
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.optimizers.smooth_kernels import expand_smooth
@@ -172,17 +173,40 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     minimum = look_beside(problem, theta, looks, own, objective, value)
     smallest, largest = float(np.min(values, initial=np.inf)), float(np.max(np.abs(values), initial=1.0))
     saddle = smallest < -FLAT_BELOW * largest
+    word = minimum or (
+        "saddle" if saddle else "flat" if flat.any() or idle.any() else "strict" if smallest > 0 else "unknown"
+    )
+    near = word == "strict" and step <= CLOSE
     return Evidence(
         optimality=min(share, step),
         remaining=share,
         newton_step=step,
         smallest_eigenvalue=smallest,
         condition=float(np.sqrt(largest / smallest)) if smallest > 0 else np.inf,
-        minimum=minimum
-        or ("saddle" if saddle else "flat" if flat.any() or idle.any() else "strict" if smallest > 0 else "unknown"),
+        minimum=word,
         held=held,
         flat=np.vstack([directions, np.eye(len(theta))[idle]]),
         without_effect=idle,
         gradient=gradient,
         hessian=hessian,
+        uncertainty_of_minimum=_distance(problem, theta, gradient, hessian, movable) if near else None,
     )
+
+
+def _distance(problem: Problem, theta: Vector, gradient: Vector, hessian: Matrix, movable: Mask) -> Vector:
+    """Return how far each parameter may be from a strict minimum, shape (free,); nothing where a bound holds it."""
+    import numpy as np
+
+    def slopes(moved: Vector) -> Vector:
+        expansion = _expand(problem, moved)
+        return np.full(len(theta), np.inf) if expansion is None else expansion[1]
+
+    inside = np.ix_(movable, movable)
+    scale, values, vectors, _ = _spectrum(hessian[inside])
+    inverse = np.zeros_like(hessian)
+    inverse[inside] = vectors / values @ vectors.T / np.outer(scale, scale)
+    noise = np.hypot(
+        measured_noise(slopes, theta, gradient, hessian),
+        rounding_of_terms(theta, hessian, np.zeros(len(theta)), single=problem.single),
+    )
+    return np.where(movable, distance_to_minimum(theta, -inverse @ gradient, inverse, noise), 0.0)

@@ -33,7 +33,8 @@ def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[st
     if distance is None:
         return {}
     found = {}
-    held = _held(problem, evidence)
+    # What constraints determine is known as well as they are, and what a bound holds, exactly.
+    held = set() if problem.constrained else _held(problem, evidence)
     for name, share in reported_share(problem, theta, distance).items():
         if name in held:
             found[name] = MOST_DIGITS
