@@ -141,9 +141,23 @@ def test_constraints_that_exclude_each_other() -> None:
     assert "0.5" in found.result.message  # in the middle between 1 and 2
 
 
-def test_an_objective_without_a_bottom() -> None:
-    found = pure("-a", {"a": 1, "b": 0.3}, ["a + b <= 1"], stopping={"max_steps": 60})
-    assert found.verdict[:2] == ("not_converged", 4)
+@pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
+@pytest.mark.parametrize(
+    ("objective", "constraint"), [("-a", "a + b <= 1"), ("-a**2 + b", "b >= 0.2"), ("a * b", "a + b == 1.3")]
+)
+def test_an_objective_without_a_bottom(objective: str, constraint: str, optimizer: str) -> None:
+    """Even where the search would not end: each step leads on."""
+    found = pure(objective, {"a": 1, "b": 0.3}, [constraint], optimizer=optimizer)
+    assert found.verdict == ("not_converged", 4, "runaway")
+    assert found.result.steps is not None
+    assert found.result.steps < 1000
+    assert "no minimum at a finite value" in found.result.message
+
+
+def test_an_infimum_at_infinity() -> None:
+    found = pure("1 / a", {"a": 1, "b": 2}, ["a + b >= 1"])
+    assert found.verdict == ("not_converged", 4, "runaway")
+    assert "a ran away" in found.result.message
 
 
 def test_a_maximum_along_the_constraint_is_no_minimum() -> None:

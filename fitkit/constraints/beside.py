@@ -48,7 +48,10 @@ def look_beside(problem: Problem, point: ConstrainedPoint, direction: Vector) ->
     import numpy as np
 
     size = np.maximum(np.abs(point.theta), point.largest)
-    move = direction * (LENGTH / float(np.max(np.abs(direction) / np.where(size > 0, size, 1.0))))
+    longest = float(np.max(np.abs(direction) / np.where(size > 0, size, 1.0)))
+    if not longest > 0:  # so far out that the direction has no length beside the parameters
+        return Beside("flat")
+    move = direction * (LENGTH / longest)
     unit = float(np.sum((point.scale * move) ** 2)) / 2
     level = max(RISES * unit, ROUNDING * abs(point.value))
     none = np.zeros(len(point.rows.values), bool)

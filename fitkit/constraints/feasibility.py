@@ -78,6 +78,16 @@ def nearest_feasible(problem: Problem, theta: Vector, largest: Vector) -> Neares
     return Nearest(theta, bool(_within_reach(off, rows.slopes[:count] / unit[:, None], theta)), evaluations)
 
 
+def meets(problem: Problem, theta: Vector) -> bool:
+    """Return whether theta, shape (free,), meets all constraints, to what moves of a tiny share of the parameters end."""
+    import numpy as np
+
+    rows, count = linear_rows(problem, theta), len(problem.constraints)
+    if not (np.isfinite(rows.values).all() and np.isfinite(rows.slopes).all()):
+        return False
+    return _within_reach(violations(rows.values[:count], problem), rows.slopes[:count], theta)
+
+
 def _within_reach(off: Vector, slopes: Matrix, theta: Vector) -> bool:
     """Return whether what is left of the violations is ended by moves that are tiny beside the parameters."""
     import numpy as np

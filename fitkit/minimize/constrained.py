@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from fitkit.backend import array
+from fitkit.constraints.endless import falls_without_end
 from fitkit.constraints.feasibility import nearest_feasible
 from fitkit.constraints.kernels import heights
-from fitkit.constraints.point import linear_rows, point_at, scale_of
-from fitkit.constraints.sequential import advance
-from fitkit.evidence import CLOSE, assess, confirms
+from fitkit.constraints.point import linear_rows, scale_of
+from fitkit.minimize.exact_end import end_afresh, end_exactly
 from fitkit.minimize.rounds import Walk, before_the_first, run_round
-from fitkit.minimize.search import Search, Watch, outside
+from fitkit.minimize.search import Search, Watch
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule
@@ -45,15 +45,11 @@ ROUGHLY = 1e-5
 MOST_STEPS_OF_A_ROUND = 300
 BOTTOMLESS = 1e8
 """A round that falls by so many times all that was there before goes to infinity: its penalty is too light."""
+BEYOND = 1e20
+"""A round may leave a parameter at so many times its start, and sequential steps may find nothing: there is no minimum."""
 PATIENT = 2
-MOST_ESCAPES = 5
-MOST_ASTRAY = 3
-"""Steps in a row that may be made where the linear constraints seem to contradict each other."""
 MOST_LOST = 4
 """So many rounds may end where no constraint can be met any more, before that is the answer."""
-MOST_SEQUENTIAL = 100
-EXACT = 1e-13
-"""The measure at which sequential steps have nothing left to gain."""
 
 
 @final
@@ -79,6 +75,13 @@ def walk_constrained(
 
     theta = np.clip(theta, np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64))
     walk = Walk(problem, watch, theta)
+    with np.errstate(all="ignore"):  # where a round goes astray, numbers overflow
+        return walk.ended(_rounds(walk, optimizer, rule, stopping, seed))
+
+
+def _rounds(walk: Walk, optimizer: Solver, rule: StopRule, stopping: Stopping, seed: int) -> Reason:
+    """Make round after round from where the walk is, and return why that ended."""
+    problem, theta = walk.problem, walk.theta
     walk.take(theta)
     reason = before_the_first(rule, walk)
     pressure = None if reason else _first_pressure(walk)
@@ -90,16 +93,19 @@ def walk_constrained(
         reason, pressure = _round(walk, pressure, optimizer, rule, stopping, seed)
         if reason:
             break
-        reason = _exactly(walk, pressure, rule, stopping, theta)
+        reason = end_exactly(walk, pressure.multipliers, rule, stopping, theta)
+        if not reason and _far_out(walk):
+            break
         nearest = nearest_feasible(problem, walk.theta, walk.largest)
         if not reason and rounds == PATIENT:  # what the rounds have learned leads nowhere: once without it
-            reason = _afresh(walk, theta, rule, stopping)
+            reason = end_afresh(walk, theta, rule, stopping)
         if not reason and not nearest.met:  # the objective has won over the constraints: begin again, with heavier ones
             lost += 1
             walk.step += 1
+            walk.back_to(theta)
             walk.take(nearest.theta if lost == MOST_LOST else theta)
             pressure = _Pressure(0 * pressure.multipliers, pressure.weights * HEAVIER**2)
-    return walk.ended(reason or Reason.STALLED)
+    return reason or Reason.STALLED
 
 
 def _first_pressure(walk: Walk) -> _Pressure | None:
@@ -153,7 +159,9 @@ def _round(
     after = _excesses(walk, walk.theta)
     fallen = walk.row.loss < -depth or not np.isfinite(after).all() or not np.isfinite(walk.row.loss)
     if fallen or reason is Reason.NOT_FINITE:
-        walk.theta = begun
+        if _endless(walk, begun):
+            return Reason.RUNAWAY, pressure
+        walk.back_to(begun)
         return Reason.RUNNING, _Pressure(pressure.multipliers, pressure.weights * HEAVIER**2)
     shifted = pressure.multipliers + pressure.weights * after
     multipliers = np.where(equality, shifted, np.maximum(shifted, 0.0))
@@ -164,87 +172,19 @@ def _round(
     return Reason.RUNNING, _Pressure(multipliers, weights)
 
 
-def _exactly(walk: Walk, pressure: _Pressure, rule: StopRule, stopping: Stopping, begun: Vector) -> Reason:
-    """Return a claim if sequential steps end in a minimum: from here, from what is feasible nearby, and from `begun`."""
-    here = walk.theta
-    for start in (here, begun):
-        for theta in (start, _feasible(walk, start)):
-            if theta is None:
-                continue
-            if (theta != walk.theta).any():
-                walk.step += 1
-                walk.take(theta)
-            reason = _sequentially(walk, pressure.multipliers, rule, stopping)
-            if reason:
-                return reason
-    walk.step += 1
-    walk.take(here)
-    return Reason.RUNNING
-
-
-def _afresh(walk: Walk, begun: Vector, rule: StopRule, stopping: Stopping) -> Reason:
-    """Return a claim if sequential steps from `begun`, without multipliers, end in a minimum."""
+def _far_out(walk: Walk) -> bool:
+    """Return whether a parameter is so far from its start that there is no way back."""
     import numpy as np
 
-    here = walk.theta
+    return bool((np.abs(walk.theta) > BEYOND * np.where(walk.begun > 0, walk.begun, np.inf)).any())
+
+
+def _endless(walk: Walk, begun: Vector) -> bool:
+    """Return whether the objective falls without end from `begun` towards where the walk is, and go far out if so."""
+    nearest = nearest_feasible(walk.problem, begun, walk.begun)
+    far = falls_without_end(walk.problem, nearest.theta, walk.theta) if nearest.met else None
+    if far is None:
+        return False
     walk.step += 1
-    walk.take(begun)
-    reason = _sequentially(walk, np.zeros(len(walk.problem.constraints)), rule, stopping)
-    if not reason:
-        walk.step += 1
-        walk.take(here)
-    return reason
-
-
-def _feasible(walk: Walk, theta: Vector) -> Vector | None:
-    """Return a point near theta where all constraints hold, None where there is none or theta is one."""
-    nearest = nearest_feasible(walk.problem, theta, walk.largest)
-    walk.evaluations += nearest.evaluations
-    return nearest.theta if nearest.met and (nearest.theta != theta).any() else None
-
-
-def _sequentially(walk: Walk, multipliers: Vector, rule: StopRule, stopping: Stopping, escapes: int = 0) -> Reason:
-    """Return a claim if sequential quadratic programming from here ends in a minimum, where the walk then is.
-
-    Args:
-        walk: begins here.
-        multipliers: of the constraints, shape (constraints,).
-        rule: when to stop.
-        stopping: the time that there is.
-        escapes: how often it went on beside a saddle before.
-    """
-    import numpy as np
-
-    problem = walk.problem
-    point = point_at(problem, walk.theta, multipliers, walk.largest)
-    weights, astray = np.abs(multipliers), 0
-    for _ in range(MOST_SEQUENTIAL):
-        if point is None or point.measure <= EXACT:
-            break
-        astray = 0 if point.quadratic.consistent else astray + 1
-        if astray > MOST_ASTRAY:
-            break
-        if walk.step >= rule.max_steps:
-            return Reason.MAX_STEPS
-        reason = outside(stopping, walk.watch, walk.step)
-        if reason:
-            return reason
-        taken = advance(problem, point, weights)
-        weights = taken.weights
-        walk.evaluations += taken.evaluations - point.evaluations
-        if taken.point is None:
-            break
-        point = taken.point
-        walk.step += 1
-        walk.take(point.theta, point.measure)
-    if point is None:
-        return Reason.RUNNING
-    evidence = assess(problem, walk.theta, walk.largest)
-    lower = None if evidence.conditions is None else evidence.conditions.lower
-    if evidence.minimum == "saddle" and lower is not None and escapes < MOST_ESCAPES and evidence.newton_step < CLOSE:
-        walk.step += 1
-        walk.take(lower)
-        return _sequentially(walk, multipliers, rule, stopping, escapes + 1)
-    if evidence.minimum == "saddle" or not (evidence.known and confirms(evidence, rule.gtol)):
-        return Reason.RUNNING
-    return Reason.GRADIENT_SMALL if evidence.optimality <= max(rule.gtol, EXACT) else Reason.STEP_SMALL
+    walk.take(far)
+    return True

@@ -39,7 +39,8 @@ class Walk:
 
         self.problem, self.watch, self.history = problem, watch, History()
         self.step, self.best_step, self.evaluations = 0, 0, 0
-        self.largest = np.abs(theta)
+        self.begun = np.abs(theta)
+        self.largest = self.begun
         self.theta, self.best = theta, (np.inf, theta)
         self.row = HistoryRow(0, np.nan, np.nan, np.nan)
 
@@ -54,6 +55,12 @@ class Walk:
             self.best, self.best_step = (loss, theta), self.step
         self.history.add([self.row])
         self.watch.show(self.row)
+
+    def back_to(self, theta: Vector) -> None:
+        """Go on from a point; how large parameters were where the walk had gone astray says nothing of them."""
+        import numpy as np
+
+        self.theta, self.largest = theta, np.fmax(self.begun, np.abs(theta))
 
     def height(self, theta: Vector) -> float:
         """Return the objective itself at theta."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
+ABOVE_ALL = 1e300
 LONG = 100
 """Steps after which a parameter that is still moving outwards may be said to run away; before, it may come back."""
 
@@ -39,25 +40,38 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
     """
     if verdict.reason is Reason.NOT_FINITE and search.steps == 0 and predictions is not None:
         return _not_finite(verdict, predictions)
-    lone = not problem.constrained  # what lies beside and beyond a point may break constraints
     tail = verdict.status is Status.CONVERGED and all_but_exact(problem, search.final.loss)
-    if not (tail or verdict.status is Status.NOT_CONVERGED) or not (lone and 0 < len(start) <= EXACT_UP_TO):
+    known = verdict.reason is Reason.RUNAWAY
+    if known or not (tail or verdict.status is Status.NOT_CONVERGED) or not 0 < len(start) <= EXACT_UP_TO:
         return verdict
-    dtype = problem.lower.dtype
-
-    def objective(point: Vector) -> float:
-        return float(objective_of.light(problem, array(point, dtype)))
+    objective = _within_constraints(problem)
 
     unsettled = {Reason.STALLED, Reason.SADDLE, Reason.NOT_IDENTIFIED}
     if tail or verdict.reason in unsettled or (verdict.reason is Reason.MAX_STEPS and search.steps >= LONG):
         away = heads_for_infinity(problem, start, search.theta, objective)
         if away.any():
             return _ran_away(tuple(name for name, far in zip(problem.layout.coordinates, away, strict=True) if far))
+    if problem.constrained:  # beside an active constraint all is worse, which says nothing of the loss
+        return verdict
     if verdict.reason is Reason.STALLED:
         return _stalled(problem, search, verdict, objective)
     if verdict.reason is Reason.NOT_IDENTIFIED:
         return _flat_here(problem, search, verdict, objective)
     return verdict
+
+
+def _within_constraints(problem: Problem) -> Callable[[Vector], float]:
+    """Return the objective, above all else where a constraint is broken."""
+    from fitkit.constraints.feasibility import meets
+
+    dtype = problem.lower.dtype
+
+    def objective(point: Vector) -> float:
+        if problem.constrained and not meets(problem, point):
+            return ABOVE_ALL
+        return float(objective_of.light(problem, array(point, dtype)))
+
+    return objective
 
 
 def _not_finite(verdict: Verdict, predictions: Vector) -> Verdict:

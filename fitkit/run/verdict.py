@@ -46,6 +46,11 @@ def judge_search(
     start, end = search.history[0].loss, search.final.loss
     if reason is Reason.NOT_FINITE:
         return _not_finite(search, constrained=bool(constraints))
+    if reason is Reason.RUNAWAY:
+        message = (
+            "Not converged: the loss falls without end within the constraints; there is no minimum at a finite value."
+        )
+        return Verdict(status=Status.NOT_CONVERGED, reason=reason, message=message)
     if first_order and end > start and reason is not Reason.INTERRUPTED:
         way_out = _smaller(search) or "try a smaller learning rate"
         message = f"Diverged: the loss rose from {start:.6g} to {end:.6g} in {_steps(search)}; {way_out}."
