@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from grouped_tables import ALONE, DECAY, PEAK, Vector, alone, decays, peaks, table
 
-from fitkit.grouped import GroupedFit, GroupProgress, Groups, fit_groups
+from fitkit.grouped import Alone, GroupedFit, GroupProgress, Groups, fit_groups
 from fitkit.optimizers.stopping import Reason
 from fitkit.problem import Problem
 from fitkit.result import Status
@@ -165,3 +165,24 @@ def test_objectives_with_kinks_are_fitted_one_by_one() -> None:
     assert found.alone == 2
     assert found.solver == "one by one"
     as_alone(problem, groups, found)
+
+
+def test_only_so_many_hopeless_groups_are_fitted_alone() -> None:
+    """Constant data determine no decay; of 150 such groups 100 are looked at one by one, the longest first."""
+    x = [np.linspace(0, 5, length) for length in [8] * 75 + [12] * 75]
+    y = [np.full(len(at), 2.0) for at in x]
+    y[0] = np.full(8, np.nan)
+    looked_at: list[int] = []
+
+    def fit(problem: Problem, start: Vector) -> Alone:
+        looked_at.append(0 if problem.rows is None else int(np.count_nonzero(np.asarray(problem.rows.weight))))
+        return ALONE(problem, start)
+
+    found = fit_groups(*table(DECAY, x, y), fit)
+    assert looked_at == [8] * 25 + [12] * 75
+    assert found.alone == 100
+    assert found.status(0) is Status.DIVERGED
+    assert found.status(74) is Status.NOT_CONVERGED
+    assert "Too many groups are like it" in found.message(74)
+    assert Reason(int(found.reason[149])) is Reason.NOT_IDENTIFIED
+    assert np.isnan(found.errors).all()

@@ -35,7 +35,8 @@ def covariance(lanes: LaneProblem, at: Polished, dof: jax.Array) -> tuple[jax.Ar
     if shape.errors == "likelihood":
         return inverse / 2, factor.least_pivot
     variance = at.at.value / dof if shape.scatter else jnp.ones_like(at.at.value)
-    return inverse * jnp.where(dof > 0, variance, jnp.nan) if shape.scatter else inverse, factor.least_pivot
+    known = (dof > 0) & (at.at.value > 0)  # else there is no scatter to tell errors from
+    return inverse * jnp.where(known, variance, jnp.nan) if shape.scatter else inverse, factor.least_pivot
 
 
 def _sandwich(inverse: jax.Array, middle: jax.Array, free: jax.Array) -> jax.Array:

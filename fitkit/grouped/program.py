@@ -111,7 +111,7 @@ def _fit(lanes: LaneProblem, own: Chunks, most: Any) -> Lanes:
         theta=found.theta,
         # Beside a minimum little damping is wanted, however much it took to get there.
         damping=jnp.where(found.sound, jnp.minimum(state.damping, LIGHT), state.damping),
-        sure=sure & (found.value > 0) if lanes.shape.squares else sure,
+        sure=sure,
         steps=state.steps + 2,
         value=found.value,
         squares=found.value - (lanes.penalty_residuals(tuple(found.theta)) ** 2).sum(axis=0)

@@ -125,7 +125,9 @@ class Record:
         """Return the fit; groups that have not ended were interrupted."""
         import numpy as np
 
-        for group in np.flatnonzero(self.reason == Reason.RUNNING).tolist():
+        left = np.flatnonzero(self.reason == Reason.RUNNING)
+        self.values[left], self.loss[left] = np.nan, np.nan
+        for group in left.tolist():
             self.end(group, Reason.INTERRUPTED, "Interrupted before this group was fitted.")
         return GroupedFit(
             names=self.names, theta=self.theta, values=self.values, errors=self.errors, loss=self.loss, rss=self.rss,

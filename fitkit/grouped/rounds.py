@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
-ROUNDS = 7, 15, 60
+ROUNDS = 7, 15, 60, 240
 """Steps of each round."""
+FEW = 100
+"""Groups that are fitted alone however few groups there are; of many, one in a thousand."""
 FULL_WORK = 3_000_000
 """Rows of a table from which a program that runs three times as fast is worth its compilation."""
 
@@ -98,6 +100,28 @@ def fit_in_batches(
                 break
             _round(batch, pieces_of(waiting, groups.lengths, size, workers), min(most, left), pool, stop, show)
             left -= most
+    if max_steps != 0 and not stop():
+        _end_hopeless(groups, record)
+
+
+def _end_hopeless(groups: Groups, record: Record) -> None:
+    """End what is left, but for as many groups as can be fitted alone in a time that a user can bear.
+
+    The shortest groups are ended: that no minimum was confirmed has most often the reason that there is none.
+    """
+    import numpy as np
+
+    left = np.flatnonzero(record.reason == Reason.RUNNING)
+    if len(left) <= max(FEW, len(groups) // 1000):
+        return
+    broken = ~np.isfinite(record.loss[left])
+    for group in left[broken].tolist():
+        record.end(group, Reason.NOT_FINITE, "Diverged: the loss or its slope is not finite.")
+    left = left[~broken]
+    longest_first = left[np.argsort(-groups.lengths[left], kind="stable")]
+    for group in longest_first[max(FEW, len(groups) // 1000) :].tolist():
+        told = f"Not converged after {record.steps[group]} steps: no minimum could be confirmed. Too many groups are like it"
+        record.end(group, Reason.MAX_STEPS, f"{told} to fit each alone, which may end otherwise.")
 
 
 def _round(
@@ -201,9 +225,10 @@ def _write(batch: Batch, piece: Piece, ended: Lanes) -> None:
     record.steps[groups] += steps
     sure = of_groups(ended.sure, piece)
     record.count_evaluations(int(steps.sum()) + len(groups))
+    record.values[groups] = of_groups(ended.values, piece)
+    record.loss[groups] = of_groups(ended.value, piece) / record.total_weight[groups]
     its = groups[sure]
-    record.values[its], record.errors[its] = of_groups(ended.values, piece)[sure], of_groups(ended.errors, piece)[sure]
-    record.loss[its] = of_groups(ended.value, piece)[sure] / record.total_weight[its]
+    record.errors[its] = of_groups(ended.errors, piece)[sure]
     if record.squares:
         record.rss[its] = of_groups(ended.squares, piece)[sure]
     record.move[its], record.at_bound[its] = of_groups(ended.move, piece)[sure], ~of_groups(ended.free, piece)[sure]

@@ -254,7 +254,8 @@ def _triangle(tall: jax.Array) -> jax.Array:
     """Return R of the QR factorization of a matrix, shape (columns, columns)."""
     import numpy as np
 
-    size = tall.shape[1]
+    rows, size = tall.shape
+    tall = jnp.pad(tall, ((0, max(0, size - rows)), (0, 0)))  # as many rows as parameters, and the residual beside them
     raw = jnp.linalg.qr(tall, mode="raw")[0].T  # LAPACK's own, without Q
     return pick(np.triu(np.ones((size, size), bool)), raw[:size], 0.0)
 
