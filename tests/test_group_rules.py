@@ -53,7 +53,7 @@ def refused(folder: Path, text: str) -> list[Diagnostic]:
             DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nprecision: float32\n",
             "E111", 3, 28, "`precision: float32` exclude",
         ),
-        (DATA + "model: {kind: mlp, inputs: [x], target: y}\n", "E111", 2, 15, "use a formula"),
+        (DATA + "model: {kind: mlp, inputs: [x], target: y}\n", "E111", 2, 15, "by a run of its own"),
         (
             "data: p.csv\n" + MODEL + "parameters: {a: 1, b: {start: 1, shared: true}}\n",
             "E111", 3, 34, "no `data.group_by`",

@@ -21,10 +21,6 @@ FIXED_COLUMNS: Final = ("status", "loss", "steps", "message", "reason", "rows", 
 """Columns of the table of groups beside the keys, the parameters and their errors."""
 
 
-_OF_ARRAYS: Final = frozenset({"mlp", "matrix_factorization"})
-"""Models whose parameters are arrays, which have no column in that table."""
-
-
 def group_rules(sections: Sections) -> Iterator[Diagnostic]:
     """Yield what is wrong with `group_by`, and with what is asked beside it or needs it."""
     data = sections.get("data")
@@ -104,8 +100,6 @@ def _beside(sections: Sections) -> Iterator[Diagnostic]:
     if isinstance(optimizer, FirstOrder):
         refused.append((("optimizer", "kind"), f"`{optimizer.kind}`", "use `auto`, `lm`, `newton` or `lbfgs`"))
     model = sections.get("model")
-    if isinstance(model, Model) and model.kind in _OF_ARRAYS:
-        refused.append((("model", "kind"), f"`{model.kind}`", "use a formula, or `linear`, `polynomial` or `python`"))
     if isinstance(sections.get("loss"), CrossEntropy):
         refused.append((("loss", "kind"), "`cross_entropy`", "fit two classes, with `binary_cross_entropy`"))
     refused += [
