@@ -102,10 +102,11 @@ def _roles(search: _Search, names: tuple[str, ...]) -> Roles:
             used |= new
             waiting += new
     model = search.source.config.model
-    order = search.columns if search.columns is not None else sorted(search.inputs | search.others)
+    read = search.inputs | search.others
+    order = search.columns if search.columns is not None else sorted(read)
     return Roles(
         inputs=tuple(name for name in order if name in search.inputs),
-        table_columns=tuple(name for name in order if name in search.inputs | search.others),
+        table_columns=tuple(name for name in order if name in read),
         parameters=tuple(name for name in names if name in used),
         unused=tuple(name for name, p in parameters.items() if name not in used and not p.fixed and p.equals is None),
         model_inputs=_all_inputs(search, model) if model is not None and model.all_inputs else (),

@@ -24,11 +24,15 @@ class CurvatureState(NamedTuple):
     measures: Measures
     evaluations: WholeScalar
     steps: jax.Array
-    """The last moves s, shape (memory, free), newest last; zero where there is none yet."""
+    """The last moves s, shape (memory, free), in a ring; zero where there is none yet."""
     slopes: jax.Array
     """The changes of gradient y along them, shape (memory, free)."""
     curvatures: jax.Array
     """s'y of each pair, shape (memory,); zero marks an empty place."""
+    following: WholeScalar
+    """The place of the next pair; the newest stands before it."""
+    newton: Theta
+    """H g over the parameters that can move, shape (free,)."""
     metric: jax.Array
     """The inverse curvature before any pair, shape (free, free) or (free,)."""
     largest: Theta
@@ -63,14 +67,25 @@ class LimitedMemoryBFGS(Solver):
         no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
         measures = Measures(value, unknown, unknown, unknown, no, no, no, _finite(value, gradient))
         state = CurvatureState(
-            theta, gradient, measures, jnp.asarray(1), empty, empty, no_pairs, metric, jnp.abs(theta), jnp.asarray(1)
+            theta=theta,
+            gradient=gradient,
+            measures=measures,
+            evaluations=jnp.asarray(1),
+            steps=empty,
+            slopes=empty,
+            curvatures=no_pairs,
+            following=jnp.asarray(0),
+            newton=jnp.zeros_like(theta),
+            metric=metric,
+            largest=jnp.abs(theta),
+            doubt=jnp.asarray(1),
         )
         return _measured(problem, state, moved=no, before=value, last=jnp.zeros_like(theta))
 
     def step(self, problem: Problem, state: CurvatureState) -> CurvatureState:
         """Return the state after one line search; where it fails, curvature is given up piece by piece, then it is stalled."""
         movable = _movable(problem, state.theta, state.gradient)
-        direction = -_inverse_curvature(state, movable)
+        direction = -state.newton
         descends = jnp.vdot(state.gradient, direction) < 0
         direction = jnp.where(descends, direction, -jnp.where(movable, state.gradient, 0.0))
 
@@ -81,21 +96,11 @@ class LimitedMemoryBFGS(Solver):
         first = _first_length(state, direction)
         point, better, trials = search(jax.value_and_grad(problem.objective), project, start, direction, first)
         moved = better & jnp.any(point.theta != state.theta)
-        failed = ~moved
-        remembered = _remember(state, point)
-        forgotten = state._replace(
-            curvatures=jnp.zeros_like(state.curvatures),
-            metric=jnp.where(state.doubt >= 1, _plain_metric(state), state.metric),
-            doubt=state.doubt + 1,
-        )
-        following = CurvatureState(
-            *jax.tree.map(lambda a, b: jnp.where(moved, a, b), tuple(remembered), tuple(forgotten))
-        )
-        following = following._replace(evaluations=state.evaluations + trials)
+        following = _after(state, point, moved)._replace(evaluations=state.evaluations + trials)
         measured = _measured(
             problem, following, moved=moved, before=state.measures.value, last=following.theta - state.theta
         )
-        final_failure = failed & (state.doubt >= 2)
+        final_failure = ~moved & (state.doubt >= 2)
         return measured._replace(measures=measured.measures._replace(stalled=final_failure))
 
 
@@ -125,27 +130,38 @@ def _movable(problem: Problem, theta: Theta, gradient: Theta) -> FreeMask:
 
 
 def _inverse_curvature(state: CurvatureState, movable: FreeMask) -> Theta:
-    """Return H g over the movable parameters, by the two-loop recursion from the newest pair to the oldest and back."""
-    masked = state._replace(steps=jnp.where(movable, state.steps, 0.0), slopes=jnp.where(movable, state.slopes, 0.0))
-    # Cutting a pair down to the movable parameters may cost it its positive curvature: such a pair is passed over.
-    products = jnp.sum(masked.steps * masked.slopes, axis=1)
-    usable = (state.curvatures > 0) & (products > 1e-14 * jnp.abs(state.curvatures))
-    weights = jnp.where(usable, 1.0 / jnp.where(usable, products, 1.0), 0.0)
+    """Return H g over the movable parameters, by the two-loop recursion from the newest pair to the oldest and back.
 
-    def downwards(q: Theta, pair: tuple[Theta, Theta, Scalar]) -> tuple[Theta, Scalar]:
-        step, slope, weight = pair
+    Pairs are read where they stand: a copy of them all would cost more than the recursion.
+    """
+    memory = state.curvatures.shape[0]
+    newest_first = (state.following - 1 - jnp.arange(memory)) % memory
+
+    def downwards(q: Theta, place: WholeScalar) -> tuple[Theta, tuple[Scalar, Scalar]]:
+        step, slope, weight = _pair(state, place, movable)
         alpha = weight * jnp.vdot(step, q)
-        return q - alpha * slope, alpha
+        return q - alpha * slope, (alpha, weight)
 
-    pairs = (masked.steps, masked.slopes, weights)
-    q, alphas = lax.scan(downwards, jnp.where(movable, state.gradient, 0.0), pairs, reverse=True)
-    r = _apply_metric(state.metric, q, movable) * _metric_scale(state, masked, usable, movable)
+    q, (alphas, weights) = lax.scan(downwards, jnp.where(movable, state.gradient, 0.0), newest_first)
+    r = _apply_metric(state.metric, q, movable) * _metric_scale(state, movable)
 
-    def upwards(r: Theta, pair: tuple[Theta, Theta, Scalar, Scalar]) -> tuple[Theta, None]:
-        step, slope, weight, alpha = pair
+    def upwards(r: Theta, pair: tuple[WholeScalar, Scalar, Scalar]) -> tuple[Theta, None]:
+        place, alpha, weight = pair
+        step, slope = (jnp.where(movable, part[place], 0.0) for part in (state.steps, state.slopes))
         return r + step * (alpha - weight * jnp.vdot(slope, r)), None
 
-    return lax.scan(upwards, r, (*pairs, alphas))[0]
+    return lax.scan(upwards, r, (newest_first, alphas, weights), reverse=True)[0]
+
+
+def _pair(state: CurvatureState, place: WholeScalar, movable: FreeMask) -> tuple[Theta, Theta, Scalar]:
+    """Return s and y over the movable parameters, and 1 / s'y, or zero where the pair is of no use.
+
+    Cutting a pair down may cost it its positive curvature: such a pair is passed over.
+    """
+    step, slope = (jnp.where(movable, part[place], 0.0) for part in (state.steps, state.slopes))
+    product, curvature = jnp.vdot(step, slope), state.curvatures[place]
+    usable = (curvature > 0) & (product > 1e-14 * jnp.abs(curvature))
+    return step, slope, jnp.where(usable, 1.0 / jnp.where(usable, product, 1.0), 0.0)
 
 
 def _apply_metric(metric: jax.Array, vector: Theta, movable: FreeMask) -> Theta:
@@ -153,12 +169,12 @@ def _apply_metric(metric: jax.Array, vector: Theta, movable: FreeMask) -> Theta:
     return jnp.where(movable, product, 0.0)
 
 
-def _metric_scale(state: CurvatureState, masked: CurvatureState, usable: jax.Array, movable: FreeMask) -> Scalar:
+def _metric_scale(state: CurvatureState, movable: FreeMask) -> Scalar:
     """Return s'y / y'My of the newest pair, which scales the metric M to the curvature last seen; 1 before any."""
-    slope = masked.slopes[-1]
+    _, slope, weight = _pair(state, (state.following - 1) % state.curvatures.shape[0], movable)
     length = jnp.vdot(slope, _apply_metric(state.metric, slope, movable))
-    known = usable[-1] & (length > 0)
-    return jnp.where(known, jnp.vdot(masked.steps[-1], slope) / jnp.where(known, length, 1.0), 1.0)
+    known = (weight > 0) & (length > 0)
+    return jnp.where(known, 1.0 / jnp.where(known, weight * length, 1.0), 1.0)
 
 
 def _first_length(state: CurvatureState, direction: Theta) -> Scalar:
@@ -178,23 +194,24 @@ def _plain_metric(state: CurvatureState) -> jax.Array:
     return jnp.diag(size) if state.metric.ndim == 2 else size
 
 
-def _remember(state: CurvatureState, point: LinePoint) -> CurvatureState:
-    """Return the state at `point`, with the newest pair if its curvature is positive."""
+def _after(state: CurvatureState, point: LinePoint, moved: Truth) -> CurvatureState:
+    """Return the state at `point`, with the newest pair if its curvature is positive; or with less curvature, if not moved."""
     step, slope = point.theta - state.theta, point.gradient - state.gradient
-    product = jnp.vdot(step, slope)
-    positive = product > 1e-16 * jnp.linalg.norm(step) * jnp.linalg.norm(slope)
-    shifted = state._replace(
-        steps=jnp.concatenate([state.steps[1:], step[None]]),
-        slopes=jnp.concatenate([state.slopes[1:], slope[None]]),
-        curvatures=jnp.concatenate([state.curvatures[1:], product[None]]),
-    )
-    kept = CurvatureState(*jax.tree.map(lambda a, b: jnp.where(positive, a, b), tuple(shifted), tuple(state)))
-    return kept._replace(
-        theta=point.theta,
-        gradient=point.gradient,
-        measures=state.measures._replace(value=point.value),
-        largest=jnp.maximum(state.largest, jnp.abs(point.theta)),
-        doubt=jnp.zeros_like(state.doubt),
+    product, place = jnp.vdot(step, slope), state.following
+    positive = moved & (product > 1e-16 * jnp.linalg.norm(step) * jnp.linalg.norm(slope))
+    curvatures = state.curvatures.at[place].set(jnp.where(positive, product, state.curvatures[place]))
+    value = jnp.where(moved, point.value, state.measures.value)
+    return state._replace(
+        theta=jnp.where(moved, point.theta, state.theta),
+        gradient=jnp.where(moved, point.gradient, state.gradient),
+        measures=state.measures._replace(value=value),
+        steps=state.steps.at[place].set(jnp.where(positive, step, state.steps[place])),
+        slopes=state.slopes.at[place].set(jnp.where(positive, slope, state.slopes[place])),
+        curvatures=jnp.where(moved, curvatures, 0.0),
+        following=jnp.where(positive, (place + 1) % curvatures.shape[0], place),
+        metric=jnp.where(moved | (state.doubt < 1), state.metric, _plain_metric(state)),
+        largest=jnp.where(moved, jnp.maximum(state.largest, jnp.abs(point.theta)), state.largest),
+        doubt=jnp.where(moved, 0, state.doubt + 1),
     )
 
 
@@ -223,4 +240,4 @@ def _measured(problem: Problem, state: CurvatureState, *, moved: Truth, before: 
         at_rounding=jnp.minimum(share, remaining) <= (1e-6 if state.theta.dtype == jnp.float64 else 1e-3),
         finite=_finite(value, state.gradient),
     )
-    return state._replace(measures=measures)
+    return state._replace(measures=measures, newton=newton)
