@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 
 from fitkit.backend import COMPILATIONS, jax
 from fitkit.errors import ConfigError, DataError
-from fitkit.minimize import Watch, by_epochs, minimize
+from fitkit.minimize import HistoryRow, Search, Watch, by_epochs, minimize
 from fitkit.models import LinearModel
 from fitkit.optimizers import Stopping, pieces
 from fitkit.optimizers.adam import Adam
+from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.shuffle import Order, draw_order, order_of_pass, rows_of_batch
+from fitkit.optimizers.stopping import Reason
 from fitkit.parameters import Layout
+from fitkit.run.advice import too_fast
 from fitkit.run.assemble import assemble
 
 RANDOM = np.random.default_rng(5)
@@ -272,3 +276,27 @@ def test_a_place_in_pieces_is_read_as_in_one() -> None:
         np.testing.assert_array_equal(found[place], numbers[place])
     assert found[1025] == 1025
     np.testing.assert_array_equal(pieces.joined(found), numbers)
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("adam", 0.02), ("adamw", 0.02), ("rmsprop", 0.02), ("adagrad", 0.2)])
+def test_optimizers_that_scale_their_steps_warn_of_a_rate_a_thousand_times_too_large(kind: str, rate: float) -> None:
+    """They come down again, so that the end alone tells nothing."""
+    told = {}
+    for times in (1, 1000):
+        found = train({"kind": kind, "learning_rate": times * rate, "batch_size": 10, "epochs": 20})
+        assert found.result.status == "completed"
+        told[times] = [warning for warning in found.result.warnings if "a smaller `learning_rate` than" in warning]
+    assert told[1] == []
+    assert len(told[1000]) == 1
+
+
+def test_a_loss_that_jumps_at_the_end_is_warned_of() -> None:
+    rows = [HistoryRow(step, loss, math.nan, math.nan) for step, loss in enumerate([9.0, *[1.0, 1.5] * 8])]
+    search = Search(
+        theta=np.zeros(1), largest=np.zeros(1), reason=Reason.EPOCHS_DONE, history=tuple(rows), final=rows[-1],
+        steps=16, evaluations=17,
+    )  # fmt: skip
+    assert "jumps by 50 %" in too_fast(search, Adam())[0]
+    assert too_fast(search, LevenbergMarquardt()) == []
+    calm = [row._replace(loss=1 + row.loss / 10) for row in rows]
+    assert too_fast(replace(search, history=tuple(calm)), Adam()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from fitkit.minimize import Search
 from fitkit.optimizers import Optimizer
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.result import FitSummary, UncertaintySummary
@@ -23,8 +24,39 @@ STRONG = 0.999
 """Correlations above this are worth a warning."""
 TIED = 1 - 1e-9
 """Those above this are made by constraints, where there are any."""
+SHOT_UP = 2.0
+"""How many times its start a loss may reach on the way before the learning rate is blamed."""
+LEAST_EPOCHS = 5
+"""Changes from epoch to epoch that are looked at, at least."""
+RESTLESS = 0.2
+"""The share by which a loss may change from epoch to epoch at the end, before the learning rate is blamed."""
+SETTLED = 1e-3
+"""A loss below this share of its start may change by any share of itself."""
 UNLIKELY = 3e-5
 """The probability below which a chi-square contradicts sigma: four standard deviations."""
+
+
+def too_fast(search: Search, optimizer: Optimizer) -> list[str]:
+    """Return what is to be said of a learning rate by which the loss shot up on the way, or still jumps at the end.
+
+    Optimizers whose steps have a length of their own come down again from any rate, so that nothing else tells of it.
+    """
+    import numpy as np
+
+    losses = np.array([row.loss for row in search.history], np.float64)
+    if not isinstance(optimizer, FirstOrder) or len(losses) < 2 or not (np.isfinite(losses).all() and losses[0] > 0):
+        return []
+    way_out = f"a smaller `learning_rate` than {optimizer.learning_rate:g}, or a warm-up, may lead to a lower one"
+    highest = float(losses.max() / losses[0])
+    if highest > SHOT_UP:
+        return [f"on the way the loss rose to {highest:.3g} times its start; {way_out}"]
+    last = losses[len(losses) // 2 :]
+    if len(last) < LEAST_EPOCHS or (last <= SETTLED * losses[0]).any():
+        return []
+    jump = float(np.median(np.abs(np.diff(last)) / np.minimum(last[1:], last[:-1])))
+    if jump <= RESTLESS or np.mean(np.diff(last) > 0) < 1 / 4:
+        return []
+    return [f"the loss still jumps by {100 * jump:.0f} % from one epoch to the next; {way_out}"]
 
 
 def warnings_of(

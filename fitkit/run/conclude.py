@@ -19,7 +19,7 @@ from fitkit.result import (
     LossSummary,
     UncertaintySummary,
 )
-from fitkit.run.advice import warnings_of
+from fitkit.run.advice import too_fast, warnings_of
 from fitkit.run.assemble import Assembled
 from fitkit.run.constraint_table import constraint_table
 from fitkit.run.error_bars import error_bars
@@ -153,7 +153,7 @@ def conclude(
         ),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),
-        warnings=tuple(warnings_of(assembled, fit, errors.summary, optimizer)),
+        warnings=(*warnings_of(assembled, fit, errors.summary, optimizer), *too_fast(search, optimizer)),
         predictions=predictions,
         metrics={} if predictions is None else _metrics(problem, predictions),
         spread=errors.spread,
