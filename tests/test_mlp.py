@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fitkit.backend import jax, jnp
 from fitkit.errors import ConfigError
-from fitkit.minimize import by_epochs
+from fitkit.minimize import Watch, by_epochs, minimize
 from fitkit.models import MultilayerPerceptron
 from fitkit.models.mlp import Activation, kept_units
 from fitkit.optimizers.adam import Adam
@@ -178,6 +178,25 @@ def test_first_updates_with_other_masks_go_other_ways() -> None:
     slope = jax.jit(jax.grad(lambda t, key: problem.smooth_objective(t, first, 1.0, key)))
     moved = {tuple((np.asarray(slope(theta, jnp.uint32(key)))[:8] != 0).tolist()) for key in range(20)}
     assert len(moved) > 15
+
+
+@pytest.mark.parametrize(("size", "epochs", "updates"), [(1, 1, 2), (1, 2, 4), (None, 2, 2)])
+def test_each_update_drops_units_of_its_own(size: int | None, epochs: int, updates: int) -> None:
+    """A unit of a frozen layer has an output weight that leaves zero with the first update of a row that has the unit."""
+    parameters = {
+        "weight1": {"start": {"normal": 1.0}, "fixed": True},
+        "bias1": {"start": 1.0, "fixed": True},
+        "weight2": {"start": 0.0},
+    }
+    optimizer = {"kind": "sgd", "learning_rate": 0.1, "batch_size": size, "epochs": epochs}
+    told = config({"hidden": [2000], "activation": "tanh", "dropout": 0.5}, parameters=parameters, optimizer=optimizer)
+    rows = 2 if size == 1 else 1
+    told["data"] = {"values": {"x": [1.0] * rows, "z": [1.0] * rows, "y": [1.0] * rows}}
+    loaded, found = source(told), assembled(told)
+    wanted, _ = choose(loaded.config.optimizer, found.problem)
+    search = minimize(found.problem, wanted, loaded.config.stopping, found.start, watch=Watch())
+    moved = values_by_name(found.problem, search.theta)["weight2"] != 0
+    assert abs(moved.mean() - (1 - 0.5**updates)) < 5 * np.sqrt(0.5**updates / 2000)
 
 
 def test_left_to_fitkit_it_is_trained_by_adam_in_float32() -> None:
