@@ -348,12 +348,28 @@ def test_a_verdict_alone_says_it_too(tmp_path: Path) -> None:
     assert "E601" in done.err
 
 
+@pytest.mark.parametrize(("inputs", "name", "code"), [
+    ("[x]", "x", 0), ("[x]", "intercept", 0), ("[x]", "z", 2), ("'*'", "z", 0), ("'*'", "xx", 2), ("'*'", "z=b", 0),
+    ("[x]", "x[yes]", 0),
+])  # fmt: skip
+def test_validate_knows_what_a_linear_model_can_have(tmp_path: Path, inputs: str, name: str, code: int) -> None:
+    written(tmp_path, "t.csv", "x,z,y\n0,a,1\n1,b,2\n")
+    config = f"data: t.csv\nmodel: {{kind: linear, inputs: {inputs}, target: y}}\n"
+    config += f"expect: {{parameters: {{'{name}': {{min: 0}}}}}}\n"
+    done = here("validate", written(tmp_path, "line.yaml", config))
+    assert done.code == code
+    assert code == 0 or f"`{name}` is no parameter" in done.err
+
+
 def test_names_that_the_table_tells_are_checked_before_the_search(tmp_path: Path) -> None:
     config = "data: {values: {x: [0, 1, 2, 3], y: [1, 3, 2, 5]}}\nmodel: {kind: linear, inputs: [x], target: y}\n"
     done = here("train", written(tmp_path, "line.yaml", config + "expect: {parameters: {z: {min: 0}}}\n"), "--no-save")
     assert (done.code, done.out) == (2, "")
     assert "`z` is no parameter" in done.err
     assert "one of `intercept`, `x`" in done.err
+    text = "data: {values: {x: [0, 1, 2], y: [1, 3, 2]}}\nmodel: {kind: linear, inputs: [x], target: y}\n"
+    coded = here("train", written(tmp_path, "c.yaml", text + "expect: {parameters: {x=1: {min: 0}}}\n"), "--no-save")
+    assert (coded.code, "`x=1` is no parameter" in coded.err) == (2, True)  # which the table alone tells
 
 
 EXPECTATIONS = (

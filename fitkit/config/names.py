@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import final
 
 from fitkit.config.claim_names import claim_names
+from fitkit.config.parameter_names import no_parameter
 from fitkit.config.source import ConfigSource
 from fitkit.config.tree import Path, find_word
 from fitkit.errors import ConfigError, DataError, Diagnostic, did_you_mean, one_of
 from fitkit.expressions import Equation, Expression
 from fitkit.expressions.tree import Name
 from fitkit.losses.formulas import ROLES
-from fitkit.models import FormulaModel, Model
+from fitkit.models import FormulaModel, LinearModel, Model
 from fitkit.types import ColumnName
 
 _GROUPS: Path = ("data", "group_by")
@@ -82,13 +84,27 @@ def check_names(source: ConfigSource, columns: tuple[str, ...] | None) -> Roles:
         _rows(search)
     _constraints(search)
     claimed, mistakes = claim_names(source, columns, search.known)
-    search.mistakes += mistakes
+    search.mistakes += [*mistakes, *_expected(source, columns)]
     if search.mistakes:
         raise ConfigError(*search.mistakes)
     if search.absent:
         raise DataError(*search.absent)
     search.claimed = claimed - search.inputs - search.others
     return _roles(search, (*own, *(name for name in config.parameters if name not in own)))
+
+
+def _expected(source: ConfigSource, columns: tuple[str, ...] | None) -> Iterator[Diagnostic]:
+    """Refuse expectations of parameters that no column of a linear model can give, whatever it is coded to."""
+    model, expect = source.config.model, source.config.expect
+    if not isinstance(model, LinearModel) or expect is None:
+        return
+    inputs = columns if model.all_inputs else model.inputs_used
+    if inputs is None:
+        return
+    known = ("intercept", *inputs) if model.intercept else inputs
+    for name in expect.parameters:
+        if not any(name == one or name.startswith((f"{one}=", f"{one}[")) for one in known):
+            yield no_parameter(source.tree, name, ("expect", "parameters", name), known)
 
 
 def _roles(search: _Search, names: tuple[str, ...]) -> Roles:
