@@ -47,6 +47,7 @@ def test_a_local_cluster_makes_what_one_process_makes(tmp_path: Path) -> None:
         done, documents = batch(tmp_path, *options, "--out", tmp_path / "out")
     failed = {one["name"]: (one["exit_code"], one["message"]) for one in documents if one["exit_code"]}
     assert {name: code for name, (code, _) in failed.items()} == {"killed": 7, "no_data": 3}, failed
+    assert len(documents) == 2 + len(STARTS), done.err
     assert slopes(documents) == pytest.approx(by_hand("line"), rel=1e-12)
     assert done.code == 10
     assert (tmp_path / "out/line-start=0.5/result.json").exists()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any, Final, final
 
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.failures import killed, not_made
@@ -25,7 +26,7 @@ from fitkit.errors import Diagnostic, EnvironmentFault
 LOOK: Final = 0.1
 """Seconds between looks at signals."""
 TRIES: Final = 2
-"""How often a fit is given to Dask, the second time alone."""
+"""How often a fit that came to nothing, most often because its worker was killed, is tried alone."""
 CONNECT: Final = 10
 """Seconds to wait for the scheduler."""
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -47,28 +48,51 @@ def run_on_dask(
         EnvironmentFault: dask is not installed, or the scheduler does not answer.
     """
     with _client(scheduler) as client:
-        executor = client.get_executor(pure=False)
-        folder = os.getcwd()  # noqa: PTH109 - as text, for another machine
-        suspects: list[BatchEntry] = []
-
-        def made(chosen: Sequence[BatchEntry]) -> Iterator[BatchOutcome | BatchEntry]:
-            """Yield outcomes, and the entries of fits under way when workers were killed."""
-            waiting = {executor.submit(fit_task, entry, settings, folder): entry for entry in chosen}
-            while waiting and not stop():
-                for future in wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED).done:
-                    yield _outcome(waiting.pop(future), future, scheduler)
-
+        cluster = _Cluster(client, client.get_executor(pure=False), settings, stop)
         try:
-            for found in made(entries):
-                if isinstance(found, BatchOutcome):
-                    yield found
+            troubled = yield from cluster.made(entries)
+            for entry in troubled:  # one by one: a fit beside one that kills workers is blamed with it
+                for _ in range(TRIES):
+                    trouble = yield from cluster.made([entry])
+                    if not trouble:
+                        break
                 else:
-                    suspects.append(found)
-            for entry in suspects:  # one by one: a fit beside one that kills workers is blamed with it
-                for found in made([entry]):
-                    yield found if isinstance(found, BatchOutcome) else killed(entry, "the system", TRIES, 0.0)
+                    yield _given_up(entry, trouble[entry])
         finally:
-            executor.shutdown(wait=False)
+            cluster.executor.shutdown(wait=False)
+
+
+@final
+@dataclass(frozen=True)
+class _Cluster:
+    """Where fits are submitted to, and what is the same for all of them."""
+
+    client: Any
+    executor: Any
+    settings: FitSettings
+    stop: Callable[[], int]
+
+    def made(self, entries: Iterable[BatchEntry]) -> Generator[BatchOutcome, None, dict[BatchEntry, Exception]]:
+        """Yield outcomes as the fits end, and return those that came to nothing, and why; a signal ends it before.
+
+        Raises:
+            EnvironmentFault: the cluster has gone away.
+        """
+        folder = os.getcwd()  # noqa: PTH109 - as text, for another machine
+        waiting = {self.executor.submit(fit_task, entry, self.settings, folder): entry for entry in entries}
+        troubled: dict[BatchEntry, Exception] = {}
+        while waiting and not self.stop():
+            for future in wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED).done:
+                entry = waiting.pop(future)
+                try:
+                    outcome: BatchOutcome = future.result()
+                except Exception as error:  # of Dask, or of workers with another installation: it is told in the end
+                    if self.client.status != "running":
+                        raise _gone() from None
+                    troubled[entry] = error
+                else:
+                    yield outcome
+        return troubled
 
 
 def fit_task(entry: BatchEntry, settings: FitSettings, folder: str) -> BatchOutcome:
@@ -91,9 +115,10 @@ def _client(scheduler: str) -> Iterator[Any]:
         raise EnvironmentFault(Diagnostic(code="E703", message=message, help=way_out))
     from distributed import Client
 
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         try:
             client = Client(scheduler, timeout=CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]  # dask's
@@ -104,23 +129,19 @@ def _client(scheduler: str) -> Iterator[Any]:
         with client:
             yield client
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
-def _outcome(entry: BatchEntry, future: Future[BatchOutcome], scheduler: str) -> BatchOutcome | BatchEntry:
-    """Return what a task returned, or that it could not; the entry itself where the workers that had it were killed.
+def _given_up(entry: BatchEntry, error: Exception) -> BatchOutcome:
+    """Return the outcome of a fit that came to nothing even alone."""
+    from distributed import KilledWorker
 
-    Raises:
-        EnvironmentFault: the cluster is gone.
-    """
-    try:
-        return future.result()
-    except CancelledError:
-        message = f"the scheduler at `{scheduler}` has gone away"
-        raise EnvironmentFault(Diagnostic(code="E705", message=message, help="start it, and add `--resume`")) from None
-    except Exception as error:  # whatever a worker of another installation may raise
-        from distributed import KilledWorker
+    if isinstance(error, KilledWorker):
+        return killed(entry, "the system", TRIES, 0.0)
+    return not_made(entry, f"the cluster cannot make this fit: {type(error).__name__}: {error}")
 
-        if isinstance(error, KilledWorker):
-            return entry
-        return not_made(entry, f"a worker of the cluster cannot make this fit: {type(error).__name__}: {error}")
+
+def _gone() -> EnvironmentFault:
+    message, way_out = "the connection to the cluster is lost", "start it again, and add `--resume`"
+    return EnvironmentFault(Diagnostic(code="E705", message=message, help=way_out))
