@@ -41,7 +41,7 @@ def test_a_local_cluster_makes_what_one_process_makes(tmp_path: Path) -> None:
     python_model(tmp_path, "killed")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster,  # type: ignore[no-untyped-call]
     ):
         options = ("--executor", "dask", "--scheduler", cluster.scheduler_address, "--allow-python")
         done, documents = batch(tmp_path, *options, "--out", tmp_path / "out")
