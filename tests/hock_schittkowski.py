@@ -9,7 +9,7 @@ program.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import log, sqrt
+from math import exp, log, pi, sqrt
 
 ANY = (None, None)
 POSITIVE = (0.0, None)
@@ -47,7 +47,7 @@ class Problem:
         for name, value, (low, high) in zip(self.names, self.inside, self.box, strict=True):
             edges = ("" if low is None else f", min: {low!r}") + ("" if high is None else f", max: {high!r}")
             lines.append(f"  {name}: {{start: {value!r}{edges}}}")
-        lines += ["constraints:", *(f"  - {one}" for one in self.constraints)]
+        lines += ["constraints:", *(f"  - {one}" for one in self.constraints)] if self.constraints else []
         lines += [f"{key}: {text}" for key, text in sections.items()]
         return "\n".join(lines) + "\n"
 
@@ -547,3 +547,132 @@ PROBLEMS = (
         bounds=((8, 21), (43, 57), (3, 16)) + ((0, 90), (0, 120), (0, 60)) * 4,
     ),
 )
+
+_GEOMETRIC = (
+    "10*x1*x4**2*x7**{power}/(x2*x6**3) + 15*x3*x4/(x1*x2**2*x5*sqrt(x7)) + 20*x2*x6/(x1**2*x4*x5**2)"
+    " + 25*x1**2*x2**2*sqrt(x5)*x7/(x3*x6**2)"
+)
+_GEOMETRIC_LIMITS = (
+    "0.5*sqrt(x1)*x7/(x3*x6**2) + 0.7*x1**3*x2*x6*sqrt(x7)/x3**2 + 0.2*x3*x6**(2/3)*x7**0.25/(x2*sqrt(x4)) <= 1",
+    "1.3*x2*x6/(sqrt(x1)*x3*x5) + 0.8*x3*x6**2/(x4*x5) + 3.1*sqrt(x2)*x6**(1/3)/(x1*x4**2*x5) <= 1",
+    "2*x1*x5*x7**(1/3)/(x3**1.5*x6) + 0.1*x2*x5/(sqrt(x3)*x6*sqrt(x7)) + x2*sqrt(x3)*x5/x1 + 0.65*x3*x5*x7/(x2**2*x6) <= 1",
+    (
+        "0.2*x2*sqrt(x5)*x7**(1/3)/(x1**2*x4) + 0.3*sqrt(x1)*x2**2*x3*x4**(1/3)*x7**0.25/x5**(2/3)"
+        " + 0.4*x3*x5*x7**0.75/(x1**3*x2**2) + 0.5*x4*sqrt(x7)/x3**2 <= 1"
+    ),
+)
+_SIX = ((0, 0.31), (0, 0.046), (0, 0.068), (0, 0.042), (0, 0.028), (0, 0.0134))
+_COLVILLE = (-15, -27, -36, -18, -12)
+_COLVILLE_SQUARES = (
+    (30, -20, -10, 32, -10), (-20, 39, -6, -31, 32), (-10, -6, 10, -6, -10), (32, -31, -6, 39, -20), (-10, 32, -10, -20, 30),
+)  # fmt: skip
+_COLVILLE_CUBES = (4, 8, 10, 6, 2)
+_COLVILLE_ROWS = (
+    (-16, 2, 0, 1, 0), (0, -2, 0, 4, 2), (-3.5, 0, 2, 0, 0), (0, -2, 0, -4, -1), (0, -9, -2, 1, -2.8), (2, 0, -4, 0, 0),
+    (-1, -1, -1, -1, -1), (-1, -2, -3, -2, -1), (1, 2, 3, 4, 5), (1, 1, 1, 1, 1),
+)  # fmt: skip
+_COLVILLE_LEAST = (-40, -2, -0.25, -4, -4, -1, -40, -60, 5, 1)
+
+
+def _six(number: int, least: tuple[float, float, float, float], minimum: float) -> Problem:
+    return Problem(
+        number,
+        "4.3*x1 + 31.8*x2 + 63.3*x3 + 15.8*x4 + 68.5*x5 + 4.7*x6",
+        (0,) * 6,
+        (
+            (
+                "17.1*x1 + 38.2*x2 + 204.2*x3 + 212.3*x4 + 623.4*x5 + 1495.5*x6 - 169*x1*x3 - 3580*x3*x5 - 3810*x4*x5"
+                f" - 18500*x4*x6 - 24300*x5*x6 >= {least[0]}"
+            ),
+            (
+                "17.9*x1 + 36.8*x2 + 113.9*x3 + 169.7*x4 + 337.8*x5 + 1385.2*x6 - 139*x1*x3 - 2450*x4*x5 - 16600*x4*x6"
+                f" - 17200*x5*x6 >= {least[1]}"
+            ),
+            f"-273*x2 - 70*x4 - 819*x5 + 26000*x4*x5 >= {least[2]}",
+            f"159.9*x1 - 311*x2 + 587*x4 + 391*x5 + 2198*x6 - 14000*x1*x6 >= {least[3]}",
+        ),
+        minimum,
+        1e-6,
+        _SIX,
+    )
+
+
+def _geometric(number: int, power: float, minimum: float) -> Problem:
+    cost = _GEOMETRIC.format(power=f"({power})")
+    limits = (*_GEOMETRIC_LIMITS, f"{cost} >= 100", f"{cost} <= 3000")
+    return Problem(number, cost, (6,) * 7, limits, minimum, 1e-7, ((0.1, 10),) * 6 + ((0.01, 10),))
+
+
+MORE = (
+    Problem(1, BANANA, (-2, 1), (), 0, bounds=(ANY, (-1.5, None))),
+    Problem(2, BANANA, (-2, 1), (), 0.0504261879, bounds=(ANY, (1.5, None))),
+    Problem(3, "x2 + 1e-5*(x2 - x1)**2", (10, 1), (), 0, bounds=(ANY, POSITIVE)),
+    Problem(4, "(x1 + 1)**3/3 + x2", (1.125, 0.125), (), 8 / 3, bounds=((1, None), POSITIVE)),
+    Problem(
+        5, "sin(x1 + x2) + (x1 - x2)**2 - 1.5*x1 + 2.5*x2 + 1", (0, 0), (), -sqrt(3) / 2 - pi / 3, bounds=((-1.5, 4), (-3, 3))
+    ),
+    Problem(8, "0*x1 - 1", (2, 1), ("x1**2 + x2**2 == 25", "x1*x2 == 9"), -1),
+    Problem(
+        38,
+        "100*(x2 - x1**2)**2 + (1 - x1)**2 + 90*(x4 - x3**2)**2 + (1 - x3)**2 + 10.1*((x2 - 1)**2 + (x4 - 1)**2)"
+        " + 19.8*(x2 - 1)*(x4 - 1)",
+        (-3, -1, -3, -1),
+        (),
+        0,
+        bounds=((-10, 10),) * 4,
+    ),
+    Problem(45, "2 - x1*x2*x3*x4*x5/120", (2,) * 5, (), 1, bounds=tuple((0, i) for i in range(1, 6))),
+    Problem(
+        54,
+        "-exp(-(((x1 - 1e4)**2/6.4e7 + (x1 - 1e4)*(x2 - 1)/2e4 + (x2 - 1)**2)/0.96 + (x3 - 2e6)**2/4.9e13 + (x4 - 10)**2/2.5e3"
+        " + (x5 - 1e-3)**2/2.5e-3 + (x6 - 1e8)**2/2.5e17)/2)",
+        (6e3, 1.5, 4e6, 2, 3e-3, 5e7),
+        ("x1 + 4e3*x2 == 1.76e4",),
+        -exp(-27 / 280),
+        bounds=((0, 2e4), (-10, 10), (0, 1e7), (0, 20), (-1, 1), (0, 2e8)),
+    ),
+    Problem(
+        86,
+        " + ".join(
+            [f"({e})*x{j + 1} + {d}*x{j + 1}**3" for j, (e, d) in enumerate(zip(_COLVILLE, _COLVILLE_CUBES, strict=True))]
+            + [f"({c})*x{i + 1}*x{j + 1}" for i, row in enumerate(_COLVILLE_SQUARES) for j, c in enumerate(row)]
+        ),
+        (0, 0, 0, 0, 1),
+        tuple(
+            " + ".join(f"({a})*x{j + 1}" for j, a in enumerate(row)) + f" >= {least}"
+            for row, least in zip(_COLVILLE_ROWS, _COLVILLE_LEAST, strict=True)
+        ),
+        -32.34867897,
+        bounds=(POSITIVE,) * 5,
+    ),
+    _six(95, (4.97, -1.88, -29.08, -78.02), 0.015619514),
+    _six(96, (4.97, -1.88, -69.08, -118.02), 0.015619514),
+    _six(97, (32.97, 25.12, -29.08, -78.02), 3.1358091),
+    _six(98, (32.97, 25.12, -124.08, -173.02), 3.1358091),
+    _geometric(101, -0.25, 1809.76476),
+    _geometric(102, 0.125, 911.880571),
+    _geometric(103, 0.5, 543.667958),
+    Problem(
+        108,
+        "-0.5*(x1*x4 - x2*x3 + x3*x9 - x5*x9 + x5*x8 - x6*x7)",
+        (1,) * 9,
+        (
+            "x3**2 + x4**2 <= 1", "x9**2 <= 1", "x5**2 + x6**2 <= 1", "x1**2 + (x2 - x9)**2 <= 1",
+            "(x1 - x5)**2 + (x2 - x6)**2 <= 1", "(x1 - x7)**2 + (x2 - x8)**2 <= 1", "(x3 - x5)**2 + (x4 - x6)**2 <= 1",
+            "(x3 - x7)**2 + (x4 - x8)**2 <= 1", "x7**2 + (x8 - x9)**2 <= 1", "x1*x4 - x2*x3 >= 0", "x3*x9 >= 0",
+            "-x5*x9 >= 0", "x5*x8 - x6*x7 >= 0",
+        ),
+        -sqrt(3) / 2,
+        bounds=(ANY,) * 8 + (POSITIVE,),
+    ),
+    Problem(
+        110,
+        " + ".join(f"log(x{i} - 2)**2 + log(10 - x{i})**2" for i in range(1, 11))
+        + f" - ({'*'.join(f'x{i}' for i in range(1, 11))})**0.2",
+        (9,) * 10,
+        (),
+        -45.77846971,
+        bounds=((2.001, 9.999),) * 10,
+    ),
+)  # fmt: skip
+"""More of the collection, for a longer test."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hock_schittkowski import PROBLEMS, Problem
+from hock_schittkowski import MORE, PROBLEMS, Problem
 from scipy import optimize
 
 from fitkit.config import load
@@ -16,7 +16,7 @@ from fitkit.expressions import Constraint, Expression, parse, parse_constraint, 
 from fitkit.result import Result
 from fitkit.run.train import TrainOptions, train
 
-LOCAL = {20: 40.19872981, 47: 0.0, 55: 20 / 3}
+LOCAL = {2: 4.941229318, 20: 40.19872981, 47: 0.0, 55: 20 / 3, 97: 4.071246357, 98: 4.071246357}
 """Other minima of these problems, to which searches from the standard start lead as well."""
 OTHERS = [problem for problem in PROBLEMS if problem.number in {6, 10, 14, 18, 29, 43, 48, 63, 71, 76, 79, 100, 113}]
 
@@ -55,6 +55,12 @@ def check(problem: Problem, result: Result) -> None:
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: f"HS{problem.number}")
 def test_the_published_minimum(problem: Problem) -> None:
+    check(problem, solved(problem))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", MORE, ids=lambda problem: f"HS{problem.number}")
+def test_the_published_minimum_of_more(problem: Problem) -> None:
     check(problem, solved(problem))
 
 
