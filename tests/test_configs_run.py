@@ -14,6 +14,7 @@ from fitting import ROOT, fit, right_digits
 FOLDER = ROOT / "configs"
 TESTED_ELSEWHERE = {"claims", "groups", "nist", "nist_linear"}
 NIST: dict[str, Any] = json.loads((ROOT / "datasets/nist/certified.json").read_text())
+PUBLISHED: dict[str, Any] = json.loads((ROOT / "datasets/published/fits.json").read_text())
 ANSWERS: dict[str, list[float]] = {
     # scipy.optimize.least_squares, and for logistic iteratively reweighted least squares, to the digits shown
     "bounds": [200.8669, 0.324997, 20.0],
@@ -33,6 +34,10 @@ ANSWERS: dict[str, list[float]] = {
     "log_scale": NIST["nonlinear"]["Misra1a"]["certified"],
     # iminuit: see test_covariance.py for the same fit against it
     "poisson": [201.14359, 0.34673834, 22.938743],
+    # published
+    "diabetes": PUBLISHED["diabetes_ols"]["estimate"],
+    "dobson": PUBLISHED["dobson_d93_poisson"]["estimate"],
+    "engel_median": PUBLISHED["engel_quantile_50"]["estimate"],
 }
 ELSEWHERE = {"breast_cancer", "insect_sprays", "iris"} | {"digits_logistic", "wine"} | {"digits_mlp", "ratings"}
 """Held to published answers and conditions in test_linear_models.py, and to what they must reach in test_mlp.py and
