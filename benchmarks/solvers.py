@@ -4,8 +4,9 @@
 
 All run in this process, one after another within each round, from the same starts and by the same formulas. fitkit's time
 is the whole fit, with polish, evidence and covariance; scipy's `curve_fit` (method lm), lmfit, iminuit and optimistix have
-tolerances of about 1e-15 where they take them. Also prints how long fitkit traces, lowers and compiles for each problem, and
-exits with 1 if a bound is exceeded. A solver that is not installed is passed over, and said to be.
+tolerances of about 1e-15 where they take them. Also prints how long fitkit traces, lowers and compiles for each problem, in
+its first fit and then for the search that is compiled where a problem is fitted again, and exits with 1 if a bound is exceeded.
+A solver that is not installed is passed over, and said to be.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import numpy as np
 from peers import SOLVERS, Fit, Task, tasks, with_fitkit
 from timing import print_table, verdict
 
+from fitkit.optimizers.compiled_search import SEARCHES_BEFORE
+
 COMPILING = 0.3
 """Seconds of tracing, lowering and compiling that a problem may take."""
 
@@ -37,16 +40,22 @@ def attempt(fit: Fit) -> Sequence[float]:
             return [math.nan]
 
 
-def compiling_times(runs: Sequence[Task]) -> list[tuple[str, float]]:
-    """Return the seconds that fitkit traces, lowers and compiles for each problem, by its first fit in this process."""
+def compiling_times(runs: Sequence[Task]) -> list[tuple[str, float, float]]:
+    """Return the seconds that fitkit traces, lowers and compiles for each problem: in its first fit, and in the next ones.
+
+    A problem that is fitted again and again has its search compiled as a whole, which a single fit does not wait for.
+    """
     from fitkit.backend import COMPILATIONS
 
     found = []
     for task in runs:
         if task.number == 1:
-            before = COMPILATIONS.seconds
-            attempt(with_fitkit(task))
-            found.append((task.problem.name, COMPILATIONS.seconds - before))
+            fit, before = with_fitkit(task), COMPILATIONS.seconds
+            attempt(fit)
+            first = COMPILATIONS.seconds - before
+            for _ in range(SEARCHES_BEFORE):
+                attempt(fit)
+            found.append((task.problem.name, first, COMPILATIONS.seconds - before - first))
     return found
 
 
@@ -81,10 +90,14 @@ def main() -> int:
     print(f"\nmedians of {rounds} rounds of all {len(runs)} fits; fitkit with polish, evidence and covariance")
     ratio = median(times["fitkit"]) / base
     print(f"fitkit over curve_fit: {ratio:.2f} (bound 1.00: {verdict(ratio, 1.0)})\n")
-    worst = max(seconds for _, seconds in compiling)
-    print_table(("problem", "compiling s"), [(name, f"{seconds:.3f}") for name, seconds in compiling])
-    print(f"\nthe longest: {worst:.3f} s (bound {COMPILING} s: {verdict(worst, COMPILING)})")
-    return 0 if ratio <= 1 and worst <= COMPILING else 1
+    print_table(
+        ("problem", "first fit s", "again s"),
+        [(name, f"{first:.3f}", f"{again:.3f}") for name, first, again in compiling],
+    )
+    worst = max(first for _, first, _ in compiling), max(first + again for _, first, again in compiling)
+    for what, longest in zip(("a first fit", "all together"), worst, strict=True):
+        print(f"\ncompiling, {what}: {longest:.3f} s at most (bound {COMPILING} s: {verdict(longest, COMPILING)})")
+    return 0 if ratio <= 1 and max(worst) <= COMPILING else 1
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from verdict_cases import CASES
 from fitkit.minimize import Search, Watch, minimize, stop_rule
 from fitkit.optimizers import Stopping
 from fitkit.optimizers.bound_rows import BoundRows
-from fitkit.optimizers.compiled_search import CompiledSearch, Stretch
+from fitkit.optimizers.compiled_search import CompiledSearch
 from fitkit.optimizers.exact_newton import shaken
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.stopping import Reason
+from fitkit.optimizers.stretch import Stretch
 
 DECAY = {
     "data": {"values": {"x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "y": [5.1, 3.0, 1.9, 1.2, 0.6, 0.5]}},

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.base import Solver
-from fitkit.optimizers.compiled_search import CompiledSearch, Stretch
+from fitkit.optimizers.compiled_search import CompiledSearch
 from fitkit.optimizers.last_digits import refined_theta
 from fitkit.optimizers.least_squares_state import LeastSquaresState
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, judge
+from fitkit.optimizers.stretch import Stretch
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ class Found(NamedTuple):
     """What is known of a trial point."""
 
     step: jax.Array
-    """See `_Step.sizes`."""
+    """See `Step.sizes`."""
     squares: jax.Array
     """The squared lengths of the columns of [J r], shape (free + 1,)."""
     maxima: jax.Array
@@ -129,54 +129,67 @@ def is_newton(now: Numbers) -> Any:
 
 
 def is_too_bent(newton: Any, sizes: jax.Array) -> Any:
-    """Return whether a damped step, with its `_Step.sizes`, has too long an acceleration to be tried."""
+    """Return whether a damped step, with its `Step.sizes`, has too long an acceleration to be tried."""
     return ~newton & ~(4 * sizes[0] <= BEND_LIMIT**2 * sizes[1])
 
 
 def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, Any, jax.Array]:
     """Return the numbers after a turn, side by side, whether the point found is taken, and its row of history, shape (3,)."""
     newton, begins, shakes = is_newton(now), now.begins > 0, now.shakes > 0
-    total = found.squares[-1]
-    finite = jnp.isfinite(jnp.sum(found.squares))
-    singular = ~(found.sums[0] * (len(found.squares) - 1) < SINGULAR)
     curved = is_too_bent(newton, found.step)
-    good, undecided = _newton_verdict(now, found)
-    descends, ratio = _descends(now, found)
-    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & either(newton, good, descends & ~curved))
-    short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
-    host = short | either(newton, undecided | (now.singular > 0), finite & (found.maxima[3] > 0))
-    host = host | (newton & accept & (found.maxima[3] > 0)) | (accept & ~(finite & (total > UNDERFLOW)))
-    host = host & ~shakes
+    accept, host, ratio = _judged(now, found, newton, curved)
     taken = accept & ~host & ~(newton & (now.looks > 0))
-
-    measures = _measures(now, found, begins, finite)
+    total = found.squares[-1]
+    measures = _measures(now, found, begins)
     step = now.step + pick(begins | (now.polished > 0), 0, 1)
-    code = judge(rule, step, 0, measures, jnp)
-    claims = (code >= Reason.GRADIENT_SMALL) & (code <= Reason.LOSS_FLAT) & (now.looks == 0)
-    finishing = now.left > 0
-    left = pick(finishing, now.left - 1, pick(claims, MOST_POLISHING, 0))
-    ended = finishing & either(accept, left == 0, newton)
-    stops = taken & ~finishing & ~claims & (now.looks == 0)
-    status = pick(stops, code, pick((now.looks > 0) & newton, Reason.STALLED, 0))
-    status = pick(now.shakes == SHAKES, now.reason, status)
-    after = _after(now, taken, newton, begins, ratio)
+    after = _ended(_damped(now, taken, newton, begins, ratio), now, judge(rule, step, 0, measures, jnp), accept, taken)
+    crawls = pick(now.value - total < 0.01 * total, now.crawled + 1, 0)
+    singular = ~(found.sums[0] * (len(found.squares) - 1) < SINGULAR)
     numbers = after._replace(
         value=pick(taken, total, now.value),
         theta_change=pick(taken & ~begins, measures.theta_change, now.theta_change),
         offset=pick(taken, jnp.sqrt(found.sums[2] / total), now.offset),
         singular=pick(taken, singular, now.singular),
-        crawled=pick(taken & ~begins, pick(now.value - total < 0.01 * total, now.crawled + 1, 0), now.crawled),
+        crawled=pick(taken & ~begins, crawls, now.crawled),
         evaluations=now.evaluations + pick(curved | shakes, 0, 1),
         step=pick(taken, step, now.step),
-        left=pick(taken, left, now.left),
-        polished=pick(taken & finishing, 1, now.polished),
-        reason=pick(taken & ~finishing & claims, code, now.reason),
         known=pick(taken, 0, pick(newton, 1, now.known)),
-        shakes=pick(shakes, now.shakes + 1, ended),
-        status=pick(host, HOST, status),
+        status=pick(host, HOST, after.status),
         rows=now.rows + pick(taken & (now.polished == 0), 1, 0),
     )
     return numbers.packed(), taken, jnp.stack([total, measures.optimality, measures.theta_change])
+
+
+def _judged(now: Numbers, found: Found, newton: Any, curved: Any) -> tuple[Any, Any, Any]:
+    """Return whether the point found is good, whether the host has to go on, and the decrease over that foretold."""
+    begins, shakes, beyond = now.begins > 0, now.shakes > 0, found.maxima[3] > 0
+    finite = jnp.isfinite(jnp.sum(found.squares))
+    good, undecided = _newton_verdict(now, found)
+    actual, foretold = now.value - found.squares[-1], found.step[2]
+    ratio = pick((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
+    descends = (actual > 0) & (ratio > 1e-4) & ~curved
+    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & either(newton, good, descends))
+    short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
+    host = short | either(newton, undecided | (now.singular > 0) | (accept & beyond), finite & beyond)
+    host = host | (accept & ~(finite & (found.squares[-1] > UNDERFLOW)))
+    return accept, host & ~shakes, ratio
+
+
+def _ended(after: Numbers, now: Numbers, code: Any, accept: Any, taken: Any) -> Numbers:
+    """Return the numbers with whether and why the search ended: at a minimum only once its last digits are found."""
+    newton, finishing, looks = is_newton(now), now.left > 0, now.looks > 0
+    claims = (code >= Reason.GRADIENT_SMALL) & (code <= Reason.LOSS_FLAT) & ~looks
+    left = pick(finishing, now.left - 1, pick(claims, MOST_POLISHING, 0))
+    ended = finishing & either(accept, left == 0, newton)
+    stops = taken & ~finishing & ~claims & ~looks
+    status = pick(stops, code, pick(looks & newton, Reason.STALLED, 0))
+    return after._replace(
+        left=pick(taken, left, now.left),
+        polished=pick(taken & finishing, 1, now.polished),
+        reason=pick(taken & ~finishing & claims, code, now.reason),
+        shakes=pick(now.shakes > 0, now.shakes + 1, ended),
+        status=pick(now.shakes == SHAKES, now.reason, status),
+    )
 
 
 def _newton_verdict(now: Numbers, found: Found) -> tuple[Any, Any]:
@@ -191,14 +204,7 @@ def _newton_verdict(now: Numbers, found: Found) -> tuple[Any, Any]:
     return good, either(whitened, flat, (now.left > 0) | (now.looks > 0))
 
 
-def _descends(now: Numbers, found: Found) -> tuple[Any, Any]:
-    """Return whether a damped step lowers the objective as foretold, and the share of that which it does."""
-    actual, foretold = now.value - found.squares[-1], found.step[2]
-    ratio = pick((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
-    return (actual > 0) & (ratio > 1e-4), ratio
-
-
-def _measures(now: Numbers, found: Found, begins: Any, finite: Any) -> Measures:
+def _measures(now: Numbers, found: Found, begins: Any) -> Measures:
     total = found.squares[-1]
     change = jnp.maximum((now.value - total) / now.value, found.sums[2] / total)
     return Measures(
@@ -209,11 +215,11 @@ def _measures(now: Numbers, found: Found, begins: Any, finite: Any) -> Measures:
         moved=~begins,
         stalled=False,
         at_rounding=False,
-        finite=finite,
+        finite=jnp.isfinite(total),
     )
 
 
-def _after(now: Numbers, taken: Any, newton: Any, begins: Any, ratio: Any) -> Numbers:
+def _damped(now: Numbers, taken: Any, newton: Any, begins: Any, ratio: Any) -> Numbers:
     """Return the numbers with the damping, and the waits for Newton steps, after a turn."""
     softer = now.damping * jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(ratio, 1e3) - 1) ** 3)
     softer = jnp.minimum(jnp.maximum(softer, LEAST_DAMPING), 1e20)
