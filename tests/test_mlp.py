@@ -13,7 +13,7 @@ from fitting import Fit, assembled, column, fit, source
 from numpy.typing import NDArray
 
 from fitkit.backend import jax, jnp
-from fitkit.errors import ConfigError
+from fitkit.errors import ConfigError, DataError
 from fitkit.minimize import Watch, by_epochs, minimize
 from fitkit.models import MultilayerPerceptron
 from fitkit.models.mlp import Activation, kept_units
@@ -284,6 +284,27 @@ def test_what_cannot_be_asked_of_a_network(more: dict[str, Any], words: str) -> 
     with pytest.raises(ConfigError) as caught:
         source(config({"dropout": 0.1}, **more))
     assert words in caught.value.diagnostics[0].message
+
+
+def test_what_the_data_do_not_allow_is_told() -> None:
+    told = config({"target": "kind"}, loss="cross_entropy", optimizer={"kind": "adam", "epochs": 2})
+    values = told["data"]["values"]
+    with pytest.raises(DataError) as caught:
+        assembled({**told, "data": {"values": {**values, "kind": ["high"] * 40}}})
+    assert (caught.value.diagnostics[0].code, caught.value.exit_code) == ("E323", 3)
+    one = fit({**told, "data": {"values": {**values, "kind": ["high"] * 39 + ["low"]}}})
+    assert "class `low` has one row: what is said of it is a guess" in one.result.warnings
+    digits = [float(k % 5) for k in range(40)]
+    with pytest.raises(DataError) as caught:
+        assembled({**told, "loss": "binary_cross_entropy", "data": {"values": {**values, "kind": digits}}})
+    assert "choose `cross_entropy`, which takes any number of classes" in (caught.value.diagnostics[0].help or "")
+
+
+def test_a_learning_rate_far_too_large_is_told_with_one_that_works() -> None:
+    found = train(0.0, optimizer={"learning_rate": 50.0, "epochs": 30})
+    assert found.verdict[:2] == ("diverged", 5)
+    rate = float(found.result.message.split("`learning_rate: ")[1].split("`")[0])
+    assert train(0.0, optimizer={"learning_rate": rate, "epochs": 30}).verdict[:2] == ("completed", 0)
 
 
 def test_digits() -> None:

@@ -179,7 +179,9 @@ def _check_range(loss: Loss, target: Vector, table: Table, model: Model) -> None
         name = model.formula.target.root.name
     more = f" ({len(bad)} such rows)" if len(bad) > 1 else ""
     message = f"the {loss.kind} loss takes {rule.words}, but the target is {target[bad[0]]:g}{more}"
-    way_out = "choose another loss, or leave such rows out with `data.where`"
+    several = loss.classifies and bool((target % 1 == 0).all())
+    other = "`cross_entropy`, which takes any number of classes" if several else "another loss"
+    way_out = f"choose {other}, or leave such rows out with `data.where`"
     raise DataError(_told_at(table, int(bad[0]), name, "E321", message, way_out))
 
 
