@@ -230,7 +230,9 @@ def test_the_gradient_is_checked_on_a_group_that_can_be_fitted(tmp_path: Path) -
     assert "note     of many groups, the check is of `b`" in here("check-grad", path).out
 
 
-@pytest.mark.parametrize(("share", "code", "status"), [(0.5, 0, "converged"), (0.9, 4, "not_converged")])
+@pytest.mark.parametrize(
+    ("share", "code", "status"), [(0.5, 0, "converged"), (0.75, 0, "converged"), (0.76, 4, "not_converged")]
+)
 def test_a_share_of_the_groups_may_be_enough(tmp_path: Path, share: float, code: int, status: str) -> None:
     points = {**curves("abc", 7), "few": [(0.0, 1.0)]}
     body = config(table(points), data={"group_by": "g"}, expect={"converged": share})

@@ -50,7 +50,7 @@ def verdict_on_groups(fit: GroupedFit, share: float = 1.0) -> GroupsVerdict:
     if fit.shared is not None and not _is_claim(fit.shared.reason):
         status = status_of(fit.shared.reason)
         return GroupsVerdict(status=status, reason=fit.shared.reason.word, message=fit.shared.message)
-    if converged < share * count:
+    if converged / count < share:
         message = f"Not converged: {count - converged:,} of {count:,} groups failed, {converged:,} converged."
         return GroupsVerdict(status=Status.NOT_CONVERGED, reason=FAILED, message=message)
     if fit.shared is not None:
