@@ -79,7 +79,8 @@ def fit_in_batches(
     columns = Columns.of(problem, groups)
     weighted = columns.weighted or bool((lengths != size.rows).any())
     shape = shape_of(problem, groups.rows, weighted=weighted, blocks=size.in_blocks, exact=exact, sandwich=sandwich)
-    full = effort == "full" or (effort is None and int(lengths.sum()) >= FULL_WORK)
+    worth = FULL_WORK // (6 if size.in_blocks else 1)  # sums over blocks are what quick compiling is worst at
+    full = effort == "full" or (effort is None and int(lengths.sum()) >= worth)
     batch = Batch(
         problem=replace(problem, rows=None, total_weight=1.0),
         groups=groups,
