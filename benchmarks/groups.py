@@ -17,10 +17,12 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, final
 
@@ -244,21 +246,41 @@ def growth(rounds: int, *, million: bool) -> bool:
     speeds, rows = [], []
     for count in (1_000, 10_000, 100_000, *((1_000_000,) if million else ())):
         problem, groups = table(PEAK, np.full(count, 50))
-        before = _memory()
-        fitted(problem, groups)
+        with Memory() as memory:
+            fitted(problem, groups)
         best = median(seconds(lambda: fitted(problem, groups)) for _ in range(rounds if count < 10**6 else 1))  # noqa: B023 - called at once
-        rows.append((f"{count:,}", f"{best:.3f}", f"{count / best:,.0f}", f"{_memory() - before:.2f}"))
+        rows.append((f"{count:,}", f"{best:.3f}", f"{count / best:,.0f}", f"{memory.beyond:.2f}"))
         speeds += [count / best] if count >= 10_000 else []
-        beyond = _memory() - before
     print("\nGaussian peaks, 50 points")
     print_table(("groups", "s", "fits/s", "GiB beyond the table"), rows)
     kept = _bound(f"fits/s within {GROWTH} from 10,000 groups on", max(speeds) <= GROWTH * min(speeds))
-    return (_bound(f"less than {MEMORY} GiB beyond a million groups", beyond < MEMORY) if million else True) and kept
+    return (
+        _bound(f"less than {MEMORY} GiB beyond a million groups", memory.beyond < MEMORY) if million else True
+    ) and kept
 
 
-def _memory() -> float:
-    """Return the most memory this process has had, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+@final
+class Memory:
+    """The most memory that this process has meanwhile, in GiB beyond what it had, looked at a hundred times a second."""
+
+    def __enter__(self) -> Memory:
+        self.beyond, self._before, self._over = 0.0, self._now(), threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.01):
+            self.beyond = max(self.beyond, self._now() - self._before)
+
+    @staticmethod
+    def _now() -> float:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize() / 2**30
 
 
 def lengths(rounds: int, count: int = 20_000) -> bool:
