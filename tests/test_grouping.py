@@ -84,6 +84,19 @@ def test_groups_without_rows_are_told(tmp_path: Path) -> None:
     assert table.dropped == 3
 
 
+def test_groups_that_are_not_wanted_are_none(tmp_path: Path) -> None:
+    """A condition on what tells groups apart chooses among them; one that looks at other columns too leaves some empty."""
+    (tmp_path / "t.csv").write_text("g,x,y\na,1,1\nb,2,NA\nc,3,2\na,4,3\n")
+    for condition, expected in (
+        ("g != 'c'", {("a",): [0, 1], ("b",): []}),
+        ("g == 'a' and x > 1", {("a",): [0], ("b",): [], ("c",): []}),
+    ):
+        data = Data(path="t.csv", group_by="g", where=condition, missing="drop")
+        table = read_table(data, tmp_path, where=parse(condition))
+        assert table.grouping is not None
+        assert found(table.grouping) == expected
+
+
 def test_a_group_is_a_table_that_knows_its_places(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("g,y\na,1\nb,2\na,3\nb,4\n")
     table = read_table(Data(path="t.csv", group_by="g", where="y > 1"), tmp_path, where=parse("y > 1"))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from fitkit.expressions import Expression
 from fitkit.readers.contents import Contents
+from fitkit.readers.selection import fulfilling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,19 +55,23 @@ class Grouping:
         return "/".join(column[group] for column in self.keys.values())
 
 
-def group_rows(contents: Contents, names: Sequence[str], chosen: Index | None) -> Grouping:
+def group_rows(
+    contents: Contents, names: Sequence[str], chosen: Index | None, where: Expression | None = None
+) -> Grouping:
     """Return the groups of all rows, and which of the rows that are used belong to each.
 
-    Where each group lies in one piece, comparing neighbours finds them; else rows are sorted by where their group begins.
+    Groups that a condition on their own columns leaves out are none; of other groups it may leave nothing. Where each
+    group lies in one piece, comparing neighbours finds them; else rows are sorted by where their group begins.
 
     Args:
         contents: all rows of the table.
         names: the columns that tell groups apart.
         chosen: the rows that are used, ascending, each with all entries of its key; None for all of them.
+        where: the condition that those fulfil.
     """
     import numpy as np
 
-    firsts, group_of_run, begins = _runs(contents, names)
+    firsts, group_of_run, begins = _runs(contents, names, _absent(contents, names, where))
     group = np.repeat(group_of_run, np.diff(np.append(firsts, contents.length)))
     used = group if chosen is None else group[chosen]
     order = np.argsort(used, kind="stable") if (used[1:] < used[:-1]).any() else None
@@ -74,22 +80,32 @@ def group_rows(contents: Contents, names: Sequence[str], chosen: Index | None) -
     return Grouping(keys=keys, order=order, begins=np.concatenate([[0], np.cumsum(sizes)]))
 
 
-def _runs(contents: Contents, names: Sequence[str]) -> tuple[Index, Index, Index]:
+def _absent(contents: Contents, names: Sequence[str], where: Expression | None) -> NDArray[np.bool_]:
+    """Return which rows are of no group, shape (rows,): those whose key lacks an entry, or is not wanted."""
+    import numpy as np
+
+    found = np.zeros(contents.length, bool)
+    for name in names:
+        found |= contents.columns[name].missing
+    if where is not None and where.names | {text.column for text in where.text_comparisons} <= set(names):
+        found |= ~fulfilling(contents, where, ~found)
+    return found
+
+
+def _runs(contents: Contents, names: Sequence[str], missing: NDArray[np.bool_]) -> tuple[Index, Index, Index]:
     """Return where runs of equal keys begin, the number of each run's group, and where the groups begin.
 
-    Groups are numbered from 0 by their first rows; a run whose key lacks an entry belongs to -1.
+    Groups are numbered from 0 by their first rows; a run of rows that are of no group belongs to -1.
     """
     import numpy as np
     import polars as pl
 
     labels = [contents.columns[name].labels() for name in names]
-    missing = np.zeros(contents.length, bool)
     changes = np.zeros(contents.length, bool)
     changes[:1] = True
-    for name, label in zip(names, labels, strict=True):
-        lacks = contents.columns[name].missing
-        missing |= lacks
-        changes[1:] |= (label[1:] != label[:-1]).fill_null(value=True).to_numpy() | (lacks[1:] != lacks[:-1])
+    changes[1:] |= missing[1:] != missing[:-1]
+    for label in labels:
+        changes[1:] |= (label[1:] != label[:-1]).fill_null(value=True).to_numpy()
     firsts = np.flatnonzero(changes)
     there = ~missing[firsts]
     whole = len(firsts) == contents.length and bool(there.all())

@@ -37,7 +37,7 @@ def select(
     if where is not None:
         asked = sorted(set(contents.names) & (where.names | {text.column for text in where.text_comparisons}))
         dropped += _without_missing(contents, asked, chosen, data)
-        chosen &= _condition(contents, where, chosen)
+        chosen &= fulfilling(contents, where, chosen)
         if not chosen.any():
             message = f"no row fulfils `where: {data.where}`" if data.where else "no row fulfils `where`"
             hint = f"all {contents.length} rows are excluded; check the condition, and the units of its columns"
@@ -85,7 +85,8 @@ def _missing(entry: str) -> str:
     return f"the entry is missing (`{entry}`)" if entry else "the entry is missing"
 
 
-def _condition(contents: Contents, where: Expression, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def fulfilling(contents: Contents, where: Expression, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the chosen rows fulfil a condition, shape (rows,)."""
     """Return where the condition holds, shape (rows,); a NaN is no yes."""
     import numpy as np
 

@@ -174,7 +174,7 @@ def read_table(
     if data.group_by is not None:
         from fitkit.readers.grouping import group_rows
 
-        grouping = group_rows(contents, data.group_columns, rows)
+        grouping = group_rows(contents, data.group_columns, rows, where)
     return Table(contents if rows is None else contents.take(rows), dropped, grouping)
 
 
