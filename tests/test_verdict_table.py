@@ -56,3 +56,18 @@ def test_units_change_no_verdict(name: str, scale: float, of_data: float, tmp_pa
     case = CASES[name]
     code, document = trained(tmp_path, case.config(case.optimizers[0], scale, of_data))
     assert (document["status"], code, document["reason"]) in allowed(case), document["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "stopping" not in case.more])
+def test_stopped_early_nothing_is_claimed_that_is_not_so(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    for most in (1, 3, 5, 10, 20, 40):
+        config = {**case.config(case.optimizers[0]), "stopping": {"max_steps": most}}
+        _, document = trained(tmp_path, config)
+        if document["status"] == "converged":
+            assert case.ends == "converged", document["message"]
+            for parameter, value in case.at.items():
+                assert document["parameters"][parameter]["value"] == pytest.approx(value, rel=1e-6, abs=1e-6)
+        elif document["reason"] in {"not_identified", "saddle", "runaway"}:
+            assert document["reason"] == case.ends, document["message"]
