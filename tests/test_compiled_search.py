@@ -10,6 +10,7 @@ from fitting import Fit, assembled, fit
 from nist_problems import CERTIFIED, digits_of_each, in_units, optimum, printed_digits
 from verdict_cases import CASES
 
+from fitkit.backend import array
 from fitkit.minimize import Search, Watch, minimize, stop_rule
 from fitkit.optimizers import Stopping
 from fitkit.optimizers.bound_rows import BoundRows
@@ -17,6 +18,7 @@ from fitkit.optimizers.compiled_search import CompiledSearch
 from fitkit.optimizers.exact_newton import shaken
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.lm import LevenbergMarquardt
+from fitkit.optimizers.row_kernels import residual_curvature
 from fitkit.optimizers.stopping import Reason
 from fitkit.optimizers.stretch import Stretch
 
@@ -141,3 +143,14 @@ def test_the_rounding_of_the_residuals_is_measured_as_on_the_host(stretches: lis
     assert at == theta.tobytes()
     (host,) = shaken(squares, theta, squares.linearize(theta))
     assert 0.25 < np.linalg.norm(compiled) / np.linalg.norm(host) < 4
+
+
+def test_the_curvature_is_that_of_the_hessian_of_each_residual(stretches: list[Stretch]) -> None:
+    config = in_units("Eckerle4", CERTIFIED["Eckerle4"]["start2"], [1.0] * 3, 1.0)
+    problem, theta = assembled(config).problem, np.array(CERTIFIED["Eckerle4"]["start2"])
+    found = CompiledSearch(problem, stop_rule(LevenbergMarquardt(), Stopping()), 1e-3).curvature(theta)
+    squares = LeastSquares(problem)
+    residuals = next(iter(squares.columns(theta)))[-1]
+    hessian = residual_curvature.light(problem, array(theta, float), array(residuals, float), squares.rows)
+    assert len(stretches) == 1
+    assert found == pytest.approx(np.asarray(hessian), rel=1e-9)
