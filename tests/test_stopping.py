@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from fitting import fit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,16 @@ def test_what_is_written_replaces_the_defaults() -> None:
 def test_every_reason_is_a_word_of_the_result() -> None:
     assert {reason.word for reason in Reason} >= {"gradient_small", "max_steps", "not_identified", "rose", "saddle"}
     assert all(reason.word.islower() for reason in CLAIMS)
+
+
+def test_a_search_on_the_ground_of_rounding_ends_there() -> None:
+    """Rosenbrock's function about its minimum: half of the parameters end at zero, and moves at rounding go on for ever."""
+    at = [f"(p{number} + {(-1.2, 1.0)[number % 2]})" for number in range(10)]
+    terms = [f"100 * ({at[k + 1]} - {at[k]}**2)**2 + (1 - {at[k]})**2" for k in range(9)]
+    found = fit({
+        "minimize": " + ".join(terms), "parameters": {f"p{k}": 0 for k in range(10)}, "optimizer": "lbfgs",
+    })  # fmt: skip
+    assert found.verdict == ("converged", 0, "step_small")
+    np.testing.assert_allclose(found.values, [2.2, 0.0] * 5, atol=1e-12)
+    assert found.result.steps is not None
+    assert found.result.steps < 500

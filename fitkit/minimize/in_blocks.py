@@ -22,6 +22,8 @@ BLOCK_SECONDS = 0.4
 """A compiled block is sized to take about this long, so that Ctrl-C and the clock are heard."""
 BLOCK_ROWS = 500
 """The most steps of a block: the length of the buffer its rows are written to."""
+MOST_LEVEL = 50
+"""Steps in a row without a new lowest loss after which a search is stalled."""
 MOST_RESTARTS = 5
 """How often a search begins again because the exact derivatives refute its claim."""
 
@@ -64,6 +66,8 @@ def _advance(problem: Problem, optimizer: Solver, rule: StopRule, carry: _Carry,
         number = c.step + 1
         better = state.measures.value < c.best_value
         best_step = jnp.where(better, number, c.best_step)
+        level = number - best_step >= MOST_LEVEL  # moves that lower nothing: on the ground of rounding they never end
+        state = state._replace(measures=state.measures._replace(stalled=state.measures.stalled | level))
         return _Carry(
             state,
             number,
