@@ -13,8 +13,8 @@ from fitkit.component import Component
 class Automatic(Component):
     """The optimizer that suits the problem.
 
-    `lm` for smooth losses of residuals, `newton` for other smooth objectives of up to 200 parameters, `lbfgs` beyond and
-    for objectives with kinks. `adam` with 100 epochs for `mlp`, in batches of 128 rows, and
+    `lm` for smooth losses of residuals, up to about 1,000 parameters, `newton` for other smooth objectives of up to 200,
+    `lbfgs` beyond and for objectives with kinks. `adam` with 100 epochs for `mlp`, in batches of 128 rows, and
     `matrix_factorization`, in batches of 512.
     """
 
