@@ -120,6 +120,46 @@ def _weak(scale: float, hessian: Matrix, size: Vector, movable: Mask) -> Matrix:
     return directions
 
 
+def _left(
+    value: float, spectrum: tuple[Vector, Vector, Matrix], flat: Mask, theta: Vector, seen: Vector
+) -> tuple[float, float, Mask]:
+    """Return the root of the share of the objective that is left to gain, the move that is left, and what is flat, (movable,).
+
+    Args:
+        value: of the objective.
+        spectrum: slopes along the directions, curvatures, and the directions in units of theta, in columns.
+        flat: directions without curvature, shape (movable,).
+        theta: the movable parameters, shape (movable,).
+        seen: their sizes, shape (movable,).
+    """
+    import numpy as np
+
+    slopes, values, ways = spectrum
+    newton = slopes[~flat] / np.sqrt(np.abs(values[~flat]))
+    share = float(np.sqrt(newton @ newton / 2 / abs(value))) if value else np.inf
+    step = relative_move(ways[:, ~flat] @ (newton / np.sqrt(np.abs(values[~flat]))), theta, seen)
+    steep = _steepest(slopes[flat], ways[:, flat], theta, seen)
+    # What is far below the slope across it is no slope along a flat direction: it comes from the bend of the valley.
+    sloping = bool((np.abs(slopes[flat]) > CLOSE * np.linalg.norm(slopes)).any())
+    if sloping and steep > CLOSE**2 * abs(value):  # not level without curvature: there is no Newton step to speak of
+        share = max(share, float(np.sqrt(steep / abs(value)))) if value else np.inf
+        return share, np.inf, np.zeros_like(flat)
+    return share, step, flat
+
+
+def _idle(
+    here: tuple[float, Vector, Matrix], begun: tuple[float, Vector, Matrix] | None, hessian: Matrix, own: Vector
+) -> Mask:
+    """Return which parameters lost their effect since the search began, shape (free,); none where that is not known."""
+    import numpy as np
+
+    value, gradient, _ = here
+    effect = _effect(gradient, hessian, own)
+    before = np.zeros(len(own)) if begun is None else _effect(*begun[1:], own)
+    idle: Mask = (effect <= NO_EFFECT * abs(value)) & (effect <= LOST * before) & (own > 0)
+    return idle
+
+
 def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
@@ -146,26 +186,11 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     hessian = _beneath(problem, theta, value, gradient, hessian, movable)
     scale, values, vectors, flat = _spectrum(hessian[np.ix_(movable, movable)])
     slopes = vectors.T @ (gradient[movable] / scale)
-    newton = slopes[~flat] / np.sqrt(np.abs(values[~flat]))
-    share = float(np.sqrt(newton @ newton / 2 / abs(value))) if value else np.inf
-    move = vectors[:, ~flat] @ (newton / np.sqrt(np.abs(values[~flat]))) / scale
-    step = relative_move(move, theta[movable], seen[movable])
-    steep = _steepest(slopes[flat], vectors[:, flat] / scale[:, None], theta[movable], seen[movable])
-    # What is far below the slope across it is no slope along a flat direction: it comes from the bend of the valley.
-    sloping = bool((np.abs(slopes[flat]) > CLOSE * np.linalg.norm(slopes)).any())
-    if sloping and steep > CLOSE**2 * abs(
-        value
-    ):  # without curvature and yet not level: there is no Newton step to speak of
-        share, step = max(share, float(np.sqrt(steep / abs(value)))) if value else np.inf, np.inf
-        flat = np.zeros_like(flat)
+    share, step, flat = _left(value, (slopes, values, vectors / scale[:, None]), flat, theta[movable], seen[movable])
     directions = np.zeros((int(flat.sum()), len(theta)))
     directions[:, movable] = vectors[:, flat].T
     begun = None if start is None else _expand(problem, start)
-    effect, before = (
-        _effect(gradient, hessian, own),
-        np.zeros(len(theta)) if begun is None else _effect(*begun[1:], own),
-    )
-    idle = (effect <= NO_EFFECT * abs(value)) & (effect <= LOST * before) & (own > 0) & movable
+    idle = _idle(expansion, begun, hessian, own) & movable
     initial = 0.0 if begun is None else begun[0]
     unscaled = np.zeros_like(directions)
     unscaled[:, movable] = directions[:, movable] / scale
