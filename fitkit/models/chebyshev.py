@@ -9,10 +9,11 @@ Reference: J. C. Mason and D. C. Handscomb, Chebyshev Polynomials, Chapman and H
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -47,6 +48,8 @@ def resolved(x: Vector, degree: int) -> bool:
 
 def powers_of(center: float, half: float, degree: int) -> Matrix:
     """Return M, shape (degree + 1, degree + 1): c = M b are the coefficients of powers of x for b of T_k."""
+    from fractions import Fraction
+
     import numpy as np
 
     middle, scale = Fraction(center), Fraction(half)
@@ -72,6 +75,8 @@ def powers_of(center: float, half: float, degree: int) -> Matrix:
 
 def from_powers(coefficients: list[float], center: float, half: float) -> Vector:
     """Return b, shape (degree + 1,), for the coefficients c_0, c_1, ... of powers of x, by Horner's rule in the T_k."""
+    from fractions import Fraction
+
     import numpy as np
 
     middle, scale = Fraction(center), Fraction(half)
