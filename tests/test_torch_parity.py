@@ -1,4 +1,4 @@
-"""Linear and logistic models follow torch's own modules, losses, optimizers, schedules and clipping, update by update."""
+"""Linear, logistic and perceptron models follow torch's own modules, losses, optimizers, schedules and clipping."""
 
 from __future__ import annotations
 
@@ -191,3 +191,30 @@ def test_minibatches_follow_torch_on_the_same_batches() -> None:
         expected.append(seen)
     found = by_fitkit(loss, {"kind": "adam", "learning_rate": 0.02, "batch_size": size}, epochs)
     np.testing.assert_allclose([row.loss for row in found.history[1:]], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_perceptron_of_classes_follows_torch_from_the_same_start(name: str) -> None:
+    fields, made = OPTIMIZERS[name]
+    loss = "cross_entropy"
+    values = {letter: column(X[:, number]) for number, letter in enumerate("abc")}
+    config = source({
+        "data": {"values": values | {"y": column(TARGETS[loss])}},
+        "model": {"kind": "mlp", "inputs": ["a", "b", "c"], "target": "y", "hidden": [5], "activation": "tanh"},
+        "loss": loss,
+        "precision": "float64",
+        "optimizer": {**fields, "epochs": STEPS, "clip": CLIP, "schedule": {"kind": "step", "every": 60, "factor": 0.3}},
+    })  # fmt: skip
+    assembled, chosen = assemble(config, allow_python=False), config.config.optimizer
+    assert isinstance(chosen, Optimizer)
+    layers = [torch.nn.Linear(3, 5, dtype=torch.float64), torch.nn.Linear(5, 3, dtype=torch.float64)]
+    start = assembled.problem.values(jax.numpy.asarray(assembled.start))
+    with torch.no_grad():
+        for number, layer in enumerate(layers, 1):
+            layer.weight[:] = torch.tensor(np.array(start[f"weight{number}"]).T)
+            layer.bias[:] = torch.tensor(np.array(start[f"bias{number}"]))
+    network = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1])
+    scheduled = lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 60, gamma=0.3)  # noqa: E731 - an argument
+    expected = by_torch(network, criterion(loss), TARGETS[loss], made, clip=CLIP, scheduled=scheduled)
+    found = minimize(assembled.problem, chosen, config.config.stopping, assembled.start, watch=Watch())
+    np.testing.assert_allclose(losses_of(found), expected, rtol=1e-9)
