@@ -193,6 +193,9 @@ def test_under_github_actions_a_drift_is_annotated(repository: Path, monkeypatch
         (["--within", "2sigma"], 2, "add `--baseline`"),
         (["--baseline", "b.json", "--within", "2"], 2, "2sigma"),
         (["--baseline", "b.json", "--rtol", "1e-12"], 2, "--rtol"),
+        (["--baseline", "b.json", "--rtol", "nan"], 2, "nan is not a finite number"),
+        (["--baseline", "b.json", "--atol", "inf"], 2, "inf is not a finite number"),
+        (["--timeout", "nan"], 2, "nan is not a finite number"),
     ],
 )
 def test_mistakes_are_told_before_the_first_fit(

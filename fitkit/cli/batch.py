@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import click
 
 from fitkit.cli.batch_baseline import baseline_options, gate_for
-from fitkit.cli.options import all_settings, overrides
+from fitkit.cli.options import FiniteRange, all_settings, overrides
 from fitkit.cli.signals import Signals
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _STARTED = time.perf_counter()
 @click.option("--executor", type=click.Choice(["local", "dask"]), default="local", help="Where fits are made.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster: tcp://127.0.0.1:8786.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    "--timeout", type=FiniteRange(min=0, min_open=True), metavar="SECONDS",
     help="For each fit; one that hangs in a single call is ended with --jobs only.",
 )  # fmt: skip
 @click.option("--fail-fast", is_flag=True, help="Stop at the first fit that fails.")

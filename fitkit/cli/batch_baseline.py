@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fitkit.cli.options import FiniteRange
 from fitkit.cli.terminal import tell
 from fitkit.errors import FitkitError
 
@@ -28,11 +29,9 @@ def _sigmas(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 def baseline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--baseline`, `--update-baseline` and the tolerances."""
     for option in (
+        click.option("--atol", type=FiniteRange(min=0), metavar="A", help="Of --baseline: absolute tolerance (0)."),
         click.option(
-            "--atol", type=click.FloatRange(min=0), metavar="A", help="Of --baseline: absolute tolerance (0)."
-        ),
-        click.option(
-            "--rtol", type=click.FloatRange(min=1e-11), metavar="R", help="Of --baseline: relative tolerance (1e-6)."
+            "--rtol", type=FiniteRange(min=1e-11), metavar="R", help="Of --baseline: relative tolerance (1e-6)."
         ),
         click.option("--within", callback=_sigmas, metavar="2sigma", help="Of --baseline: in standard errors instead."),
         click.option("--update-baseline", "update", metavar="FILE", type=click.Path(), help="Write a baseline."),

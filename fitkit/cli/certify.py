@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fitkit.cli.options import FiniteRange
 from fitkit.cli.terminal import say
 from fitkit.errors import ExitCode, did_you_mean
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--digits",
-    type=click.FloatRange(0, 16),
+    type=FiniteRange(0, 16),
     metavar="MIN",
     help="Digits asked of the worst parameter.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fitkit.cli.options import all_settings, overrides
+from fitkit.cli.options import FiniteRange, all_settings, overrides
 from fitkit.cli.terminal import say, speaks_unicode, tell, text_style
 from fitkit.errors import ExitCode, FitkitError, worst_exit_code
 
@@ -29,7 +29,7 @@ ORACLES = ("torch", "tensorflow", "complex-step", "mpmath")
     "--against", multiple=True, type=click.Choice(ORACLES), help="Compare with an independent implementation too."
 )
 @click.option("--order", type=click.Choice(["1", "2"]), default="1", help="2 checks second derivatives too.")
-@click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each config.")
+@click.option("--budget", type=FiniteRange(min=0, min_open=True), metavar="SECONDS", help="For each config.")
 @click.option("--warn", is_flag=True, help="Let staircases, jumps and non-determinism warn instead of failing.")
 @click.option(
     "--inconclusive", type=click.Choice(["pass", "fail"]), default="pass", help="What an inconclusive check is."

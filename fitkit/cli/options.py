@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import click
+
+
+@final
+class FiniteRange(click.FloatRange):
+    """A number in a range. Of click's own `nan` is in every range, and a check that is held to `nan` cannot fail."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or refuse it."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
 
 
 def overrides(command: Callable[..., Any]) -> Callable[..., Any]:
