@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from batches import LINE
 from command import Outcome, here, written
 
+from fitkit.batch.entry import BatchEntry
 from fitkit.batch.plan import plan
 from fitkit.batch.summary import batch_exit_code
 from fitkit.config import load
@@ -93,6 +95,19 @@ def test_every_mistake_in_a_matrix_is_told_at_its_place(tmp_path: Path) -> None:
     done = here("validate", path)
     assert done.code == 2
     assert [f":4:{column}\n" in done.err for column in (20, 24, 51, 54)] == [True] * 4
+
+
+def test_each_fit_has_a_folder_of_its_own() -> None:
+    """Names that say what they are keep it; those that a folder cannot have stay apart all the same."""
+    plain = {"decay": "decay", "a/decay": "a.decay", "a/decay[rate=0.01,seed=-1]": "a.decay-rate=0.01,seed=-1"}
+    assert {name: BatchEntry(name=name, path="").folder for name in plain} == plain
+    near = (
+        "a.decay a/decay-rate=1 a/decay[rate=1] a-b[c=1] a[b-c=1] x-y ä ö a] a -a x[y x-y] a[b=[1]] a[b=1] ..".split()
+    )
+    near += ["x y", "s[k=a_(1)]", "s[k=a_1]", "\udcff", f"{'a' * 200}1", f"{'a' * 200}2"]
+    folders = [BatchEntry(name=name, path="").folder for name in near]
+    assert len({*folders}) == len(near)
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._=,+-]{0,150}", folder) for folder in folders)
 
 
 def test_configs_for_check_grad_alone_are_passed_over_and_it_is_said(tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
+
+_ORDINARY: Final = r"(?a)(\w[\w+,-]*/)*\w([\w+,-]*\w)?(\[[\w.]+=([\w.=,+-]*\w)?\])?"
+"""A name from which a folder's is made without loss: no part has a dot or an equals sign, and no key a hyphen."""
+_LONGEST: Final = 100
 
 
 @final
@@ -21,7 +25,16 @@ class BatchEntry:
 
     @property
     def folder(self) -> str:
-        """The name of the folder for its run, without characters that shells treat in their own way."""
-        import re
+        """The name of the folder for its run, unlike that of any other fit and without characters that shells treat.
 
-        return re.sub(r"[^A-Za-z0-9._=,+-]+", "-", self.name.replace("/", ".")).strip("-.") or "run"
+        `a/decay[rate=1]` has `a.decay-rate=1`. From such a name the fit's own can be told; any other has a hash at its end,
+        lest `x y` and `x-y`, or `ä` and `ö`, replace each other's runs.
+        """
+        import re
+        from hashlib import sha256
+
+        readable = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", self.name.replace("/", ".").replace("]", "")).strip("-.")
+        if re.fullmatch(_ORDINARY, self.name) and len(readable) <= _LONGEST:
+            return readable
+        digest = sha256(self.name.encode(errors="backslashreplace")).hexdigest()[:12]
+        return f"{readable[:_LONGEST]}-{digest}".removeprefix("-")
