@@ -10,6 +10,7 @@ from fitkit.evidence import Evidence, assess, gain_along_slope
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
+from fitkit.optimizers.stopping import Reason
 from fitkit.problem import Problem
 from fitkit.result import (
     ConstraintSummary,
@@ -93,7 +94,8 @@ def judge(
 ) -> Judged:
     """Return the evidence at the end of a search, and the verdict that follows from it."""
     evidence = assess(problem, search.theta, search.largest, start)
-    if not evidence.known and problem.smooth and not problem.constrained:
+    unhurried = search.reason is not Reason.INTERRUPTED  # who asks to stop is not kept waiting for it
+    if unhurried and not evidence.known and problem.smooth and not problem.constrained:
         evidence = replace(evidence, gain_along_slope=gain_along_slope(problem, search.theta))
     flat = names_of_directions(problem, search.theta, evidence.flat)
     verdict = judge_search(
