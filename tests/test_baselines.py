@@ -126,6 +126,23 @@ def test_what_is_new_is_told_and_what_is_gone_is_6(repository: Path) -> None:
     assert run("--baseline", "base.json").code == 0  # new alone
 
 
+def test_brackets_in_the_path_of_a_config_are_its_own(repository: Path) -> None:
+    for file in (repository / "configs").iterdir():
+        file.rename(file.with_name(f"[x] {file.name}"))
+    run("--update-baseline", "base.json")
+    starts = [f"configs/[x] starts.yaml[slope={slope}]" for slope in (1, 2)]
+    assert list(entries()) == ["configs/[x] line.yaml", *starts]
+    line = repository / "configs/[x] line.yaml"
+    good = line.read_text()
+    written(repository, "configs/[x] line.yaml", TYPO)
+    assert "gone" not in run("--baseline", "base.json").out  # it is there, and says itself what is wrong
+    line.unlink()
+    assert "gone     configs/[x] line.yaml" in run("--baseline", "base.json").out
+    assert "gone" not in here("batch", "configs/[x] starts.yaml", "--no-save", "--baseline", "base.json").out
+    line.write_text(good.replace("slope: 1, ", "slope: {start: 1}, ") + "matrix: {parameters.slope: [1]}\n")
+    assert "gone     configs/[x] line.yaml" in here("batch", line, "--no-save", "--baseline", "base.json").out
+
+
 @pytest.mark.usefixtures("repository")
 def test_a_part_of_the_batch_does_not_miss_the_rest() -> None:
     run("--update-baseline", "base.json")

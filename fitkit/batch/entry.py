@@ -18,6 +18,8 @@ class BatchEntry:
     name: str
     """Unlike that of every other fit of the batch: `decay[learning_rate=0.01,seed=1]`."""
     path: str
+    label: str = ""
+    """Which one of the config's matrix, in words, at the end of the name: `[learning_rate=0.01,seed=1]`."""
     combination: int = 0
     """Which one of the config's matrix, from 0."""
     overrides: tuple[str, ...] = ()
@@ -37,4 +39,4 @@ class BatchEntry:
         if re.fullmatch(_ORDINARY, self.name) and len(readable) <= _LONGEST:
             return readable
         digest = sha256(self.name.encode(errors="backslashreplace")).hexdigest()[:12]
-        return f"{readable[:_LONGEST]}-{digest}".removeprefix("-")
+        return f"{readable[:_LONGEST] or 'fit'}-{digest}"

@@ -12,7 +12,7 @@ from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
 from fitkit.comparison import Baseline, FitRecord, Tolerance, compared, record_of, updated
-from fitkit.comparison.baseline import check_writable, covers, name_in, read_baseline
+from fitkit.comparison.baseline import check_writable, config_of, covers, name_in, read_baseline
 from fitkit.errors import ExitCode
 
 _COMPARABLE = (int(ExitCode.SUCCESS), int(ExitCode.CHECK_FAILED))
@@ -145,7 +145,7 @@ class BaselineGate:
         return tuple(
             name
             for name in baseline.fits
-            if name not in there and name.partition("[")[0] not in broken and covers(folder, self.asked, name)
+            if name not in there and config_of(name) not in broken and covers(folder, self.asked, name)
         )
 
 
@@ -163,5 +163,4 @@ def _records(summary: BatchSummary, folder: Path, *, passed: bool = False) -> Ma
 
 
 def _name(entry: BatchEntry, folder: Path) -> str:
-    _, bracket, label = entry.name.partition("[")
-    return name_in(folder, entry.path, bracket + label)
+    return name_in(folder, entry.path, entry.label)

@@ -74,8 +74,8 @@ def _fits_of(path: str, outline: Outline | None, overrides: tuple[str, ...]) -> 
     name = (None if outline is None else outline.name) or PurePath(path).stem
     for combination in range(1 if outline is None else len(outline.matrix)):
         label = "" if outline is None else outline.matrix.label(combination)
-        called = f"{name}[{label}]" if label else name
-        yield BatchEntry(name=called, path=path, combination=combination, overrides=overrides)
+        label = f"[{label}]" if label else ""
+        yield BatchEntry(name=name + label, path=path, label=label, combination=combination, overrides=overrides)
 
 
 def _told_apart(entries: list[BatchEntry]) -> Iterator[BatchEntry]:
@@ -89,14 +89,14 @@ def _told_apart(entries: list[BatchEntry]) -> Iterator[BatchEntry]:
 
 
 def _by_path(entry: BatchEntry, paths: list[str]) -> str:
-    stem, bracket, label = entry.name.partition("[")
+    stem = entry.name.removesuffix(entry.label)
     parts = [Path(os.path.realpath(path)).with_suffix("").parts for path in paths]
     own = Path(os.path.realpath(entry.path)).with_suffix("").parts
     length = 1
     while length < len(own) and sum(other[-length:] == own[-length:] for other in parts) > 1:
         length += 1
     called = "/".join(own[-length:]) if own[-1] == stem else f"{'/'.join(own[-length:])}:{stem}"
-    return f"{called}{bracket}{label}"
+    return called + entry.label
 
 
 def _wanted(entry: BatchEntry, patterns: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
@@ -121,9 +122,15 @@ def name_in(folder: Path, config: str, label: str = "") -> str:
     return way.replace(os.sep, "/") + label
 
 
+def config_of(name: str) -> str:
+    """Return the config of the fit that a baseline calls `name`: its path may have brackets of its own."""
+    found = re.fullmatch(r"(.*?\.ya?ml)(\[.*\])?", name, re.DOTALL)
+    return name.partition("[")[0] if found is None else found[1]
+
+
 def covers(folder: Path, asked: Iterable[str], name: str) -> bool:
     """Return whether the files, folders and globs of a batch mean the config of the fit that a baseline calls `name`."""
-    config = name.partition("[")[0]
+    config = config_of(name)
     ways = [name_in(folder, path) for path in asked]
     return any(config == way or way == "." or config.startswith(f"{way}/") or fnmatch(config, way) for way in ways)
 
