@@ -53,6 +53,14 @@ def refused(folder: Path, text: str) -> list[Diagnostic]:
             DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nprecision: float32\n",
             "E111", 3, 28, "`precision: float32` exclude",
         ),
+        (
+            DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nuncertainty: {kind: covariance, hessian: exact}\n",
+            "E111", 3, 28, "`hessian: exact` exclude",
+        ),
+        (
+            DATA + MODEL + "parameters: {a: {start: 1, shared: true}, b: 2}\nuncertainty: {kind: covariance, sandwich: always}\n",
+            "E111", 3, 28, "`sandwich: always` exclude",
+        ),
         (DATA + "model: {kind: mlp, inputs: [x], target: y}\n", "E111", 2, 15, "by a run of its own"),
         (
             "data: p.csv\n" + MODEL + "parameters: {a: 1, b: {start: 1, shared: true}}\n",

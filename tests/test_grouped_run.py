@@ -318,6 +318,17 @@ def test_a_group_that_cannot_be_fitted_has_no_part_in_what_is_shared(tmp_path: P
         assert saved["k"] == document["parameters"]["k"]["value"]
 
 
+def test_errors_that_a_global_fit_lacks_are_said_to_be_lacking(tmp_path: Path) -> None:
+    shared = {
+        "parameters": {"a": 2, "k": {"start": 1, "shared": True}, "c": 0},
+        "loss": {"kind": "huber", "delta": 0.1},
+    }
+    code, document, _ = ran(tmp_path, config(table(curves("ab", 5)), data={"group_by": "g"}, **shared))
+    assert (code, document["parameters"]["k"]["error"]) == (0, None)
+    assert document["uncertainty"]["status"] == "unavailable"
+    assert "squares and likelihoods" in document["uncertainty"]["message"]
+
+
 def test_ctrl_c_keeps_the_groups_that_ended(tmp_path: Path) -> None:
     """`mae` has kinks, so that groups are fitted one by one: thousands take minutes."""
     values = {"g": np.repeat(np.arange(3_000), 4).tolist(), "x": [0.0, 1.0, 2.0, 3.0] * 3_000}

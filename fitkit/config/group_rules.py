@@ -15,7 +15,7 @@ from fitkit.models import FormulaModel, Model
 from fitkit.optimizers.first_order import FirstOrder
 from fitkit.parameters import Parameter
 from fitkit.types import ColumnName
-from fitkit.uncertainty import Bootstrap, Profile
+from fitkit.uncertainty import Bootstrap, Covariance, Profile
 
 FIXED_COLUMNS: Final = ("status", "loss", "steps", "message", "reason", "rows", "flags")
 """Columns of the table of groups beside the keys, the parameters and their errors."""
@@ -155,6 +155,11 @@ def _not_eliminated(sections: Sections) -> Iterator[str]:
         yield "`constraints`"
     if sections.get("precision") == "float32":
         yield "`precision: float32`"
+    uncertainty = sections.get("uncertainty")
+    if isinstance(uncertainty, Covariance) and uncertainty.hessian == "exact":
+        yield "`hessian: exact`"
+    if isinstance(uncertainty, Covariance) and uncertainty.sandwich == "always":
+        yield "`sandwich: always`"
 
 
 def _expected(sections: Sections) -> Iterator[Diagnostic]:

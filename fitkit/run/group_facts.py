@@ -95,6 +95,8 @@ def uncertainty_summary(uncertainty: Uncertainty, assembled: AssembledGroups, fi
         )
     if not np.isfinite(fit.errors).any():
         message = "no group has both converged and rows to spare"
+        if fit.shared is not None and fit.converged.any() and fit.shared.dof > 0:
+            message = "a global fit has errors under squares and likelihoods; other losses need a sandwich"
         return UncertaintySummary(kind=uncertainty.kind, status="unavailable", message=message, level=uncertainty.level)
     penalized = assembled.problem.regularization.l2 > 0
     shared = fit.shared
