@@ -158,9 +158,18 @@ def test_github_gets_ten_annotations_at_their_lines_and_a_summary(
     assert done.code == 2
 
 
-def test_reports_that_cannot_be_written_end_the_batch_before_it_begins(tmp_path: Path) -> None:
+@pytest.mark.parametrize("report", ["--junit", "--markdown", "--results"])
+def test_reports_that_cannot_be_written_end_the_batch_before_it_begins(tmp_path: Path, report: str) -> None:
     config = written(tmp_path, "line.yaml", LINE)
-    for report in ("--junit", "--markdown", "--results"):
-        done = here("batch", config, "--no-save", report, tmp_path / "no/such/folder/file")
+    for place, why in (("no/such/file", "there is no folder"), (".", "is a folder"), ("line.yaml", "is a config")):
+        done = here("batch", config, "--no-save", report, tmp_path / place)
         assert (done.code, done.out) == (8, "")
-        assert "E801" in done.err
+        assert why in done.err
+        assert "= help: name a file in a folder of yours" in done.err
+    assert config.read_text() == LINE
+
+
+def test_a_batch_that_does_not_begin_keeps_the_results_of_the_last(tmp_path: Path) -> None:
+    results = written(tmp_path, "results.jsonl", "of the last batch")
+    assert here("batch", written(tmp_path, "line.yaml", LINE), "--out", tmp_path, "--results", results).code == 8
+    assert results.read_text() == "of the last batch"

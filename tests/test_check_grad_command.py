@@ -274,8 +274,10 @@ def test_control_characters_do_not_break_the_junit_document(tmp_path: Path) -> N
 def test_a_report_that_cannot_be_written_is_8(tmp_path: Path) -> None:
     written(tmp_path, "line.yaml", LINE)
     done = fitkit("check-grad", "line.yaml", "-q", "--at", "start", "--junit", "no/such/folder/out.xml", cwd=tmp_path)
-    assert done.code == 8
+    assert (done.code, done.out) == (8, "")
     assert "error[E801]" in done.err
+    over = here("check-grad", tmp_path / "line.yaml", "--junit", tmp_path / "line.yaml")
+    assert (over.code, over.out, (tmp_path / "line.yaml").read_text()) == (8, "", LINE)
 
 
 @pytest.mark.parametrize(

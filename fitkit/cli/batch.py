@@ -73,6 +73,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
     summary = BatchSummary(planned=todo.entries, passed_over=todo.passed_over)
     reports = BatchReports(results=options["results"], junit=options["junit"], markdown=options["markdown"])
     ledger = None if options["no_save"] else Ledger.claim(options["out"])
+    reports.begin()
     asked = Signals("the reports of this batch were not written")
     display = display_for(summary, quiet=options["quiet"])
     asked.farewells.append(display.close)

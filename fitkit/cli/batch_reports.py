@@ -12,12 +12,12 @@ from fitkit.batch.summary import BatchSummary
 from fitkit.cli.terminal import tell
 from fitkit.errors import FitkitError
 from fitkit.run.folder import told
-from fitkit.run.report_file import write_report
+from fitkit.run.report_file import check_report, write_report
 
 
 @final
 class BatchReports:
-    """The files, opened or looked for before the work begins: a batch of an hour must not end in a mistyped folder.
+    """The files, looked for before the work begins: a batch of an hour must not end in a mistyped folder.
 
     Args:
         results: the file of JSON lines, or None.
@@ -29,15 +29,21 @@ class BatchReports:
     """
 
     def __init__(self, *, results: str | None, junit: str | None, markdown: str | None) -> None:
-        self._junit, self._markdown = junit, markdown
+        self._junit, self._markdown, self._lines = junit, markdown, results
         self._results: TextIO | None = None
-        for path in (junit, markdown):
+        for path in (junit, markdown, results):
             if path is not None:
-                with told(Path(path)):
-                    Path(path).parent.stat()
-        if results is not None:
-            with told(Path(results)):
-                self._results = Path(results).open("w", encoding="utf-8")  # noqa: SIM115 - closed by `finish`
+                check_report(path)
+
+    def begin(self) -> None:
+        """Open what is written as fits end.
+
+        Raises:
+            FileSystemFault: the disk refuses.
+        """
+        if self._lines is not None:
+            with told(Path(self._lines), "name another file for `--results`"):
+                self._results = Path(self._lines).open("w", encoding="utf-8")  # noqa: SIM115 - closed by `finish`
 
     def add(self, outcome: BatchOutcome) -> None:
         """Write what is written as fits end.
@@ -46,7 +52,7 @@ class BatchReports:
             FileSystemFault: the disk refuses.
         """
         if self._results is not None:
-            with told(Path(self._results.name)):
+            with told(Path(self._results.name), "name another file for `--results`"):
                 self._results.write(json.dumps(outcome.line, allow_nan=False) + "\n")
                 self._results.flush()
 

@@ -63,6 +63,10 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
         from fitkit.run.oracles import frameworks
 
         frameworks(options["against"])  # told once, before any work, if one is missing
+    if options["junit"] is not None:
+        from fitkit.run.report_file import check_report
+
+        check_report(options["junit"])
     outcomes = []
     for path in every:
         outcomes.append(_checked(path, options))

@@ -174,12 +174,12 @@ def _missing(path: Path) -> tuple[Path, ...]:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn an OSError into a FileSystemFault that names the path."""
+def told(path: Path, way_out: str = "choose another `--out`") -> Iterator[None]:
+    """Turn an OSError into a FileSystemFault that names the path and a way out."""
     try:
         yield
     except OSError as error:
-        raise _fault(path, f"cannot be written: {error.strerror or error}", "choose another `--out`") from None
+        raise _fault(path, f"cannot be written: {error.strerror or error}", way_out) from None
 
 
 def _fault(path: Path, reason: str, help_line: str) -> FileSystemFault:
