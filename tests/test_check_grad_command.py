@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from command import LINE, fitkit, written
+from command import LINE, fitkit, here, written
 from gradient_models import MODELS, STARTS
 from test_cli_golden import masked
 from test_report_text import golden
