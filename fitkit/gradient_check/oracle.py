@@ -121,7 +121,7 @@ def _at(
     yield Check(
         point=point,
         direction=f"against {framework.name}",
-        parameter=problem.layout.free[worst],
+        parameter=problem.layout.coordinates[worst],
         autodiff=float(gradient[worst]),
         numerical=float(other[worst]),
         error_estimate=math.nan,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 from fitkit.expressions import Expression, parse
 from fitkit.expressions.framework import Framework
 from fitkit.expressions.lower_framework import evaluate
+from fitkit.gradient_check.oracle_models import LOWERED_MODELS, predicted
 from fitkit.losses import Loss
-from fitkit.models import FormulaModel, LinearModel, PolynomialModel
-from fitkit.models.chebyshev import value as chebyshev
-from fitkit.models.linear import INTERCEPT
+from fitkit.losses.cross_entropy import CrossEntropy
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:
@@ -77,11 +76,11 @@ class OracleObjective:
     def __init__(self, problem: Problem, framework: Framework) -> None:
         self._problem = problem
         self._framework = framework
-        self._cost = None if problem.loss is None or problem.rows is None else formula_of(problem.loss)
-        if problem.model is not None and not isinstance(problem.model, FormulaModel | LinearModel | PolynomialModel):
+        self._cost: Expression | None = None
+        if problem.loss is not None and problem.rows is not None and not isinstance(problem.loss, CrossEntropy):
+            self._cost = formula_of(problem.loss)
+        if problem.model is not None and not isinstance(problem.model, LOWERED_MODELS):
             raise NotLoweredError(f"a {problem.model.kind} model")
-        if isinstance(problem.model, LinearModel) and problem.model.classes is not None:
-            raise NotLoweredError("a linear model of classes")
         self._rows = None if problem.rows is None else _Rows(problem.rows, framework)
 
     def __call__(self, theta: Sequence[Any]) -> Any:
@@ -96,24 +95,28 @@ class OracleObjective:
         return self._mean_cost(values) + self._penalties(values)
 
     def _values(self, theta: Sequence[Any]) -> dict[Any, Any]:
-        """Return every parameter by name."""
+        """Return every parameter by name, of an array that is free the tuple of its entries."""
         import numpy as np
 
         layout = self._problem.layout
         found: dict[Any, Any] = {
             name: self._framework.array(np.asarray(value, np.float64)) for name, value in self._problem.held.items()
         }
-        for name, number in zip(layout.free, theta, strict=True):
-            found[name] = self._framework.function("exp")(number) if name in layout.logarithmic else number
+        for name, place in layout.places.items():
+            numbers: Any = tuple(theta[place]) if layout.shape(name) else theta[place.start]
+            found[name] = self._framework.function("exp")(numbers) if name in layout.logarithmic else numbers
         for name, formula in layout.tied:
             found[name] = evaluate(formula, found, self._framework)
         return found
 
     def _mean_cost(self, values: dict[Any, Any]) -> Any:
         problem, rows, framework = self._problem, self._rows, self._framework
-        if rows is None or problem.loss is None or self._cost is None:
+        if rows is None or problem.loss is None or problem.model is None:
             raise AssertionError("a problem has rows or an expression")
-        prediction = self._prediction(values, rows)
+        prediction = predicted(problem.model, values, rows.inputs, rows.zero, framework)
+        if self._cost is None:
+            costs = _cross_entropy(prediction, rows, framework)
+            return framework.total(rows.weight * costs) / float(problem.total_weight)
         row: dict[Any, Any] = {"prediction": prediction, "target": rows.target, "sigma": rows.sigma}
         row["u"] = (prediction - rows.target) / rows.sigma
         for name in ("delta", "scale", "quantile"):
@@ -126,39 +129,33 @@ class OracleObjective:
         costs = evaluate(self._cost, row, framework)
         return framework.total(rows.weight * costs) / float(problem.total_weight)
 
-    def _prediction(self, values: dict[Any, Any], rows: _Rows) -> Any:
-        model = self._problem.model
-        if isinstance(model, FormulaModel):
-            found = evaluate(model.formula.prediction, {**rows.inputs, **values}, self._framework)
-            return found + rows.zero  # one number for all rows becomes one per row
-        if isinstance(model, LinearModel):
-            found = rows.zero + (values[INTERCEPT] if model.intercept else 0.0)
-            for name in model.features:
-                found = found + values[name] * rows.inputs[name]
-            return found
-        if isinstance(model, PolynomialModel):
-            found = rows.zero
-            if model.center is not None:
-                x: Any = rows.inputs[model.input]
-                scaled = (x - model.center) / model.half
-                return found + chebyshev([values[name] for name in model.searched_names], scaled)
-            for power in reversed(range(model.degree + 1)):
-                found = found * rows.inputs[model.input] + values[f"c{power}"]
-            return found
-        raise AssertionError("refused at construction")
-
     def _penalties(self, values: dict[Any, Any]) -> Any:
         problem, f = self._problem, self._framework.function
         result: Any = 0.0
-        for name in problem.penalized:
-            result = result + float(problem.regularization.l2) / 2 * values[name] * values[name]
-            if float(problem.regularization.l1):
-                result = result + float(problem.regularization.l1) * f("abs")(values[name])
+        l2, l1 = float(problem.regularization.l2), float(problem.regularization.l1)
+        shrunk = [values[name] for name in problem.penalized] if l2 or l1 else []
+        for weight in (w for value in shrunk for w in (value if isinstance(value, tuple) else (value,))):
+            result = result + l2 / 2 * weight * weight
+            if l1:
+                result = result + l1 * f("abs")(weight)
         half = 1.0 if problem.loss is not None and problem.loss.deviance else 0.5
         for name, prior in problem.priors.items():
             z = (values[name] - prior.mean) / prior.sigma
             result = result + half / float(problem.total_weight) * z * z
         return result
+
+
+def _cross_entropy(logits: Sequence[Any], rows: _Rows, framework: Framework) -> Any:
+    """Return log(sum_k exp(p_k)) - p_target of each row; the largest logit is taken out as a constant of no slope."""
+    import numpy as np
+
+    exp, log = framework.function("exp"), framework.function("log")
+    largest = framework.array(np.max([framework.plain(logit) for logit in logits], axis=0))
+    total, chosen = rows.zero, rows.zero
+    for place, logit in enumerate(logits):
+        total = total + exp(logit - largest)
+        chosen = framework.select(framework.plain(rows.target) == place, logit, chosen)
+    return largest + log(total) - chosen
 
 
 @final
