@@ -80,6 +80,15 @@ def test_labels_are_readable(tmp_path: Path, matrix: str, label: str) -> None:
     assert names(written(tmp_path, "line.yaml", f"{LINE}matrix: {matrix}\n"))[0] == f"line[{label}]"
 
 
+def test_the_table_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    written(tmp_path, f"{'long' * 20}.yaml", LINE)
+    typo = written(tmp_path, "t.yaml", f"{LINE}seeed: 1\n")
+    done = here("batch", typo, tmp_path / f"{'long' * 20}.yaml", "--no-save")
+    head, row, *_ = done.out.splitlines()
+    assert len(head) == len(row) == 80
+    assert "    help: did you mean `seed`?" in done.out.splitlines()
+
+
 def test_settings_of_the_command_line_settle_keys_of_the_matrix(tmp_path: Path) -> None:
     path = written(tmp_path, "line.yaml", LINE + "matrix: {seed: [0, 1, 2], loss: [mse, mae]}\n")
     assert [entry.name for entry in plan([str(path)], ("seed=7",)).entries] == ["line[loss=mse]", "line[loss=mae]"]

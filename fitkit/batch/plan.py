@@ -56,7 +56,7 @@ def plan(paths: Sequence[str], overrides: Sequence[str] = (), patterns: Sequence
             entries += _fits_of(path, outline, tuple(overrides))
     wanted = tuple(entry for entry in _told_apart(entries) if _wanted(entry, patterns))
     if not wanted:
-        raise ConfigError(_nothing(entries, passed_over, patterns))
+        raise ConfigError(_nothing(entries, patterns))
     return Plan(entries=wanted, passed_over=tuple(passed_over))
 
 
@@ -109,9 +109,9 @@ def _wanted(entry: BatchEntry, patterns: Sequence[str]) -> bool:
     return not patterns or any(map(found, patterns))
 
 
-def _nothing(entries: list[BatchEntry], passed_over: list[str], patterns: Sequence[str]) -> Diagnostic:
+def _nothing(entries: list[BatchEntry], patterns: Sequence[str]) -> Diagnostic:
     if not entries:
-        message = f"there is nothing to fit: all {len(passed_over)} configs are for `check-grad` alone"
+        message = "there is nothing to fit: every config here is for `check-grad` alone"
         return Diagnostic(code="E125", message=message, help="run `fitkit check-grad` on them")
     message = f"none of the {len(entries)} fits is called {' or '.join(f'`{pattern}`' for pattern in patterns)}"
     guess = did_you_mean(patterns[0], [entry.name for entry in entries])

@@ -10,7 +10,8 @@ from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
 
-_WIDEST_NAME = 40
+_WIDEST_NAME = 32
+"""So that the table has 80 columns at most, where names are no longer."""
 _MOST_MISTAKES = 3
 """Of one config on its line."""
 _LONGEST_REASON = 400
@@ -50,8 +51,17 @@ def why(outcome: BatchOutcome) -> str:
     rest = f" (and {more} more)" if more else ""
     reason = "not as expected" if outcome.only_unexpected else outcome.reason.replace("_", " ")
     message = [outcome.message] if outcome.speaks_for_itself else []
-    text = " ".join(f"{reason}: {'; '.join([*message, *told])}{rest}".split())
-    text = "".join(c if c.isprintable() else "?" for c in text)
+    return one_line(f"{reason}: {'; '.join([*message, *told])}{rest}")
+
+
+def _ways_out(outcome: BatchOutcome) -> list[str]:
+    """Return what the mistakes that are shown say of a way out, each once."""
+    return [*dict.fromkeys(error["help"] for error in outcome.errors[:_MOST_MISTAKES] if error["help"])]
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line that is not too long, without what a terminal obeys."""
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 3]}..."
 
 
@@ -68,7 +78,9 @@ def tail(summary: BatchSummary, exit_code: int, *, saved: bool = True) -> str:
     if failed:
         width = name_width([outcome.entry for outcome in failed])
         lines += ["", "failed:"]
-        lines += [f"  {outcome.name:<{width}}  exit {outcome.exit_code}  {why(outcome)}" for outcome in failed]
+        for outcome in failed:
+            lines.append(f"  {outcome.name:<{width}}  exit {outcome.exit_code}  {why(outcome)}")
+            lines += [f"    help: {one_line(way_out)}" for way_out in _ways_out(outcome)]
     programs = sum(outcome.compilations for outcome in summary.outcomes)
     lines += ["", totals(summary), f"{_counted(programs, 'program')} compiled; exit {exit_code}"]
     if summary.signal:
