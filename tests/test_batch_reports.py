@@ -14,6 +14,9 @@ from command import here, written
 from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 
+from fitkit.errors import FileSystemFault
+from fitkit.run.report_file import write_report
+
 EXPECTS = f"{LINE}expect: {{parameters: {{slope: {{value: 0.8, atol: 0.001}}, offset: {{max: 1}}}}}}\n"
 LONG = "0123456789" * 1000
 
@@ -167,6 +170,13 @@ def test_reports_that_cannot_be_written_end_the_batch_before_it_begins(tmp_path:
         assert why in done.err
         assert "= help: name a file in a folder of yours" in done.err
     assert config.read_text() == LINE
+
+
+def test_a_report_that_the_disk_refuses_leaves_nothing_half_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileSystemFault, match="Is a directory"):
+        write_report(str(tmp_path / "folder"), "text")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_batch_that_does_not_begin_keeps_the_results_of_the_last(tmp_path: Path) -> None:

@@ -43,8 +43,11 @@ def write_report(path: str, text: str) -> None:
     file = Path(path)
     with told(file, _WAY_OUT):
         partial = file.with_name(f".{file.name}.partial")
-        with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
+        try:
+            with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
