@@ -58,7 +58,7 @@ def refused(folder: Path, text: str) -> list[Diagnostic]:
             "E111", 3, 28, "`hessian: exact` exclude",
         ),
         (
-            DATA + MODEL + "parameters: {a: {start: 1,shared: true},b: 2}\nuncertainty: {kind: covariance, sandwich: always}\n",
+            DATA + MODEL + "parameters: {a: {start: 1, shared: true},b: 2}\nuncertainty: {kind: covariance,sandwich: always}\n",
             "E111", 3, 28, "`sandwich: always` exclude",
         ),
         (DATA + "model: {kind: mlp, inputs: [x], target: y}\n", "E111", 2, 15, "by a run of its own"),
