@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from fitkit.backend import jax
+from fitkit.grouped.doubts import Ending, doubtful
 from fitkit.grouped.groups import GroupProgress, Groups
 from fitkit.grouped.lane_rows import Shape, shape_of
 from fitkit.grouped.packing import Columns, Piece, Room, Size, filled, gather, pieces_of, size_for
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 7, 15, 60, 240
 """Steps of each round."""
+AGAIN = 10.0, 1e-3
+"""Dampings of the first step where another way is looked for: shorter steps, and longer ones."""
 FEW = 100
 """Groups that are fitted alone however few groups there are; of many, one in a thousand."""
 FULL_WORK = 3_000_000
@@ -95,14 +98,47 @@ def fit_in_batches(
     left = sum(ROUNDS) if max_steps is None else max_steps
     workers = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        for most in ROUNDS:
-            waiting = np.flatnonzero(record.reason == Reason.RUNNING)
-            if len(waiting) == 0 or left <= 0 or stop():
-                break
-            _round(batch, pieces_of(waiting, groups.lengths, size, workers), min(most, left), pool, stop, show)
-            left -= most
+        _search(batch, waiting, left, workers, pool, stop, show)
+        _search_again(batch, left, workers, pool, stop)
     if max_steps != 0 and not stop():
         _end_hopeless(groups, record)
+        still = doubtful(batch.problem, groups, record)
+        if len(still) <= max(FEW, len(groups) // 1000):
+            record.reason[still] = int(Reason.RUNNING)  # as `train` fits them, whatever that comes to
+
+
+def _search(
+    batch: Batch,
+    its: Whole,
+    left: int,
+    workers: int,
+    pool: ThreadPoolExecutor,
+    stop: Callable[[], bool],
+    show: Callable[[GroupProgress], None],
+) -> None:
+    """Walk the groups `its` until they have ended, for at most `left` steps."""
+    for most in ROUNDS:
+        its = its[batch.record.reason[its] == Reason.RUNNING]
+        if len(its) == 0 or left <= 0 or stop():
+            return
+        _round(batch, pieces_of(its, batch.groups.lengths, batch.size, workers), min(most, left), pool, stop, show)
+        left -= most
+
+
+def _search_again(batch: Batch, left: int, workers: int, pool: ThreadPoolExecutor, stop: Callable[[], bool]) -> None:
+    """Search the groups whose minimum is in doubt again, with other first steps; the lower minimum is kept."""
+    import numpy as np
+
+    record, problem = batch.record, batch.problem
+    for damping in AGAIN:
+        its = np.empty(0, np.int64) if stop() else doubtful(problem, batch.groups, record)
+        if len(its) == 0:
+            return
+        first = Ending.of(record, its)
+        record.theta[its] = np.clip(batch.groups.start[its], np.asarray(problem.lower), np.asarray(problem.upper))
+        record.reason[its], record.steps[its], batch.damping[its] = int(Reason.RUNNING), 0, damping
+        _search(batch, its, left, workers, pool, stop, lambda _: None)
+        first.restore(record, its)
 
 
 def _end_hopeless(groups: Groups, record: Record) -> None:
