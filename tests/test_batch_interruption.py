@@ -44,7 +44,8 @@ def test_a_signal_stops_even_a_fit_that_hangs_and_what_was_done_is_reported(
     told_at = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert time.monotonic() - told_at < 10, "a second and a half, and what a busy machine adds"
-    assert (process.returncode, err) == (code, "")
+    told = [line for line in err.splitlines() if "of 3 done" not in line]  # a busy machine is told how far it is
+    assert (process.returncode, told) == (code, [])
     assert "1 converged, 1 interrupted, 1 not run" in out
     assert "--resume" in out
     cases = {case.name: case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite}

@@ -157,7 +157,7 @@ class _Walk:
         if time.perf_counter() - self._shown < 1.0:
             return []
         self._shown = time.perf_counter()
-        weighted, weight = (float(part) for part in progress.sums)
+        weighted, weight = np.asarray(progress.sums, np.float64).tolist()
         loss = weighted / weight if weight > 0 else float(progress.value)
         return [HistoryRow(int(progress.step), loss, np.nan, np.nan)]
 
@@ -201,7 +201,7 @@ def _rows(progress: Progressed) -> list[HistoryRow]:
 
     filled = int(progress.filled)
     first = int(progress.step) - filled + 1
-    written = np.asarray(progress.rows[:filled], np.float64)
+    written = np.asarray(progress.rows, np.float64)[:filled]
     return [
         HistoryRow(first + k, float(loss), np.nan, float(change), float(held_out))
         for k, (loss, change, held_out) in enumerate(written)
