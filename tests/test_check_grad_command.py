@@ -109,6 +109,45 @@ def test_what_could_not_be_done_is_told(of_models: dict[str, Document]) -> None:
     assert {check["verdict"] for check in of_models["relu_kink"]["checks"]} == {"pass", "kink_ok"}
 
 
+REVERSE_ONLY = """\
+import jax
+import jax.numpy as jnp
+
+
+@jax.custom_vjp
+def soft(x):
+    return jnp.log1p(jnp.exp(x))
+
+
+soft.defvjp(lambda x: (soft(x), x), lambda x, g: (g * jax.nn.sigmoid(x),))
+
+
+def f(parameters, inputs):
+    return parameters["a"] * soft(parameters["b"] * inputs["x"]) + 0 * parameters["c"]
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+def test_a_least_squares_model_without_forward_mode_is_checked_and_what_train_says_is_told(
+    tmp_path: Path, optimizer: str
+) -> None:
+    """Its Jacobian, which tells what the data do not determine, is had backwards."""
+    written(tmp_path, "m.py", REVERSE_ONLY)
+    data = "data: {values: {x: [0, 1, 2, 3, 4], y: [1, 3, 2, 5, 4]}}\n"
+    model = "model: {kind: python, function: m.py:f, inputs: [x], target: y}\n"
+    rest = f"parameters: {{a: 1, b: 1, c: 1}}\noptimizer: {optimizer}\n"
+    written(tmp_path, "c.yaml", data + model + rest)
+    done = fitkit("check-grad", "c.yaml", "--allow-python", "--json", cwd=tmp_path)
+    (document,) = map(json.loads, done.out.splitlines())
+    (note,) = (note for note in document["notes"] if "`train`" in note)
+    assert "jax.custom_vjp` has no forward mode" in note
+    assert "jax.custom_jvp" in note
+    assert verdicts(document) <= {"pass", "unused"}
+    trained = fitkit("train", "c.yaml", "--allow-python", cwd=tmp_path)
+    assert trained.code == 2
+    assert "has no forward mode" in trained.err
+
+
 FAR = """\
 import jax
 import numpy as np

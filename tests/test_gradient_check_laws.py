@@ -11,7 +11,7 @@ from gradient_functions import random_function, random_mutation
 
 from fitkit.backend import jax, jnp, lax
 from fitkit.gradient_check import Block, GradientReport, Settings, Subject, Verdict, check_function
-from fitkit.gradient_check.identifiability import blind_direction
+from fitkit.gradient_check.identifiability import blind_directions
 from fitkit.gradient_check.lines import judged_lines
 from fitkit.gradient_check.locate import factor_words
 from fitkit.gradient_check.noise import difference_noise
@@ -177,7 +177,7 @@ def test_a_null_direction_is_found_dense_and_by_lanczos() -> None:
         return jnp.exp(-t * (theta[0] + theta[1])) * theta[2]
 
     theta = np.asarray([1.0, 2.0, 3.0])
-    found = blind_direction(residuals, theta, np.abs(theta))
+    (found,) = blind_directions(residuals, [(theta, np.abs(theta))])
     assert found is not None
     np.testing.assert_allclose(
         found.direction * np.sign(found.direction[0]), np.asarray([2, -1, 0]) / 5**0.5, atol=1e-7
@@ -186,7 +186,8 @@ def test_a_null_direction_is_found_dense_and_by_lanczos() -> None:
     matrix = np.random.default_rng(0).normal(size=(2100, 2100))
     matrix[:, 7] = matrix[:, 3]
     narrow = matrix[:40]
-    assert blind_direction(lambda theta: narrow @ theta, np.ones(2100), np.ones(2100)) is not None
+    (found,) = blind_directions(lambda theta: narrow @ theta, [(np.ones(2100), np.ones(2100))])
+    assert found is not None
 
 
 @pytest.mark.parametrize(

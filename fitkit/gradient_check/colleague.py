@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fitkit.backend import jnp
-from fitkit.gradient_check.identifiability import blind_direction, in_names
+from fitkit.gradient_check.identifiability import blind_directions, in_names
 from fitkit.gradient_check.modes import differentiate
 from fitkit.gradient_check.points import sizes
 from fitkit.gradient_check.precision import compare
@@ -44,9 +44,9 @@ def identifiability_findings(session: Session, places: tuple[Place, ...]) -> tup
     residuals = session.subject.residuals
     if residuals is None or not places:
         return ()
-    blind = [blind_direction(residuals, p.theta, sizes(session.subject, p.theta)) for p in places[:3]]
+    blind = blind_directions(residuals, [(p.theta, sizes(session.subject, p.theta)) for p in places[:3]])
     seen = [each for each in blind if each is not None]
-    if len(seen) < len(blind):
+    if not blind or len(seen) < len(blind):
         return ()
     worst = seen[0]
     names = in_names(session.subject, worst.direction)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitkit.backend import jax, jnp
+from fitkit.backend import Kernel, jax, jnp
+from fitkit.gradient_check.modes import directional, refusal
 from fitkit.gradient_check.subject import Subject
 
 Vector = NDArray[np.float64]
@@ -35,41 +36,65 @@ class Blind:
     """Whether rounding alone explains the singular value."""
 
 
-def blind_direction(residuals: Callable[[Any], Any], theta: Vector, scale: Vector) -> Blind | None:
-    """Return the direction that the residuals see least, or None if they see all of them.
+def blind_directions(residuals: Callable[[Any], Any], points: Sequence[tuple[Vector, Vector]]) -> list[Blind | None]:
+    """Return for each point and its parameters' sizes the direction that the residuals see least, None if they see all.
 
     The columns of the Jacobian are scaled by the parameters' sizes and then to unit length, so that no unit matters; a
     column of zeros is another finding (unused). A direction is not seen at all where its singular value is below
     max(rows, free) eps sigma_1, and weakly below sqrt(eps) sigma_1 (G. H. Golub, C. F. Van Loan, Matrix Computations,
     on numerical rank).
     """
-    rows = int(np.prod(jax.eval_shape(residuals, jnp.asarray(theta)).shape))
-    free = len(theta)
+    first = points[0][0]
+    rows, free = int(np.prod(jax.eval_shape(residuals, jnp.asarray(first)).shape)), len(first)
     if free <= DENSE_UP_TO and rows * free <= DENSE_NUMBERS:
-        values, vectors = _dense(residuals, theta, scale)
+        program = _jacobian(residuals, first, rows)
+        if program is None:
+            return []
+        spectra = [_dense(np.asarray(program(jnp.asarray(theta)), float) * scale) for theta, scale in points]
+    elif refusal(directional(residuals), first, first) is not None:
+        return []
     else:
-        values, vectors = _lanczos(residuals, theta, scale, rows)
+        spectra = [_lanczos(residuals, theta, scale, rows) for theta, scale in points]
+    return [_least(values, vectors, max(rows, free)) for values, vectors in spectra]
+
+
+def _least(values: Vector, vectors: NDArray[np.float64], size: int) -> Blind | None:
+    """Return the direction of the smallest singular value, unless the residuals see it."""
     if len(values) == 0 or values[0] == 0 or not np.all(np.isfinite(values)):
         return None
     share = float(values[-1] / values[0])
     if share >= math.sqrt(EPSILON):
         return None
-    return Blind(share=share, direction=vectors[-1], exact=share <= max(rows, free) * EPSILON)
+    return Blind(share=share, direction=vectors[-1], exact=share <= size * EPSILON)
 
 
-def _dense(residuals: Callable[[Any], Any], theta: Vector, scale: Vector) -> tuple[Vector, NDArray[np.float64]]:
+def _jacobian(residuals: Callable[[Any], Any], theta: Vector, rows: int) -> Callable[[Any], Any] | None:
+    """Return the program of the Jacobian, for all points one; None where there is none.
+
+    Forward mode where that takes fewer passes, unless only the other is to be had: a custom_vjp has no forward mode, and a
+    while_loop no reverse mode.
+    """
+
+    def flat(point: Any) -> Any:
+        return jnp.ravel(residuals(point))
+
+    ways = [jax.jacfwd(flat), jax.jacrev(flat)]
+    for way in ways if len(theta) <= rows else reversed(ways):
+        if refusal(way, theta) is None:
+            return Kernel(way).for_work(rows * len(theta))
+    return None
+
+
+def _dense(jacobian: NDArray[np.float64]) -> tuple[Vector, NDArray[np.float64]]:
     """Return singular values and right vectors (in units of the sizes) of the Jacobian's columns that are not zero."""
-    count = int(np.prod(jax.eval_shape(residuals, jnp.asarray(theta)).shape))
-    flat: Callable[[Any], Any] = lambda point: jnp.ravel(residuals(point))  # noqa: E731 - named for its type
-    build = jax.jacfwd(flat) if len(theta) <= count else jax.jacrev(flat)
-    jacobian = np.asarray(jax.jit(build)(jnp.asarray(theta)), float) * scale
+    free = jacobian.shape[1]
     lengths = np.linalg.norm(jacobian, axis=0)
     used = np.flatnonzero(lengths > 0)
     if len(used) == 0 or not np.all(np.isfinite(jacobian)):
-        return np.zeros(0), np.zeros((0, len(theta)))
+        return np.zeros(0), np.zeros((0, free))
     _, values, right = np.linalg.svd(jacobian[:, used] / lengths[used], full_matrices=True)
     values = np.concatenate([values, np.zeros(len(used) - len(values))])
-    vectors = np.zeros((len(used), len(theta)))
+    vectors = np.zeros((len(used), free))
     vectors[:, used] = right / lengths[used]
     return values, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
 

@@ -96,7 +96,7 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
         for name in assembled.parameters
         if name in assembled.unused
     ]
-    notes = [*_policies(section), *_of_one_group(assembled)]
+    notes = [*_policies(section), *_of_one_group(assembled), *_refused_by_train(double, assembled)]
     report = report.joined(findings=unused, claims=checked_claims(double, assembled), notes=notes)
     if not options.against:
         return report
@@ -107,6 +107,15 @@ def _report(source: ConfigSource, options: CheckOptions) -> GradientReport:
 def _of_one_group(assembled: Assembled) -> list[str]:
     """Return which group the check was of, where there are many."""
     return [] if assembled.group is None else [f"of many groups, the check is of `{assembled.group}`"]
+
+
+def _refused_by_train(source: ConfigSource, assembled: Assembled) -> list[str]:
+    """Return why `train` would not take a model whose gradient can be checked: it asks more of its derivatives."""
+    try:
+        try_python(source, assembled.problem, assembled.start)
+    except ConfigError as error:
+        return [f"`train` would refuse this model: {told.message}; {told.help}" for told in error.diagnostics]
+    return []
 
 
 def _settings(config: Config, options: CheckOptions) -> Settings:

@@ -67,9 +67,17 @@ def _try_derivatives(source: ConfigSource, problem: Problem, rows: RowData, mode
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        message = f"`{model.function}` cannot be differentiated{_place(error, model)}: {describe(error)}"
+        message = f"`{model.function}` cannot be differentiated{_place(error, model)}: {_reason(error)}"
         way_out = f"`{optimizer.kind}` needs derivatives: compute in jax.numpy, or give a rule by `jax.custom_jvp`"
         raise _refusal(source, "E162", message, way_out) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Return what is wrong; of a custom_vjp in words, for JAX speaks of the operation that it has put in its place."""
+    text = describe(error)
+    if "custom_vjp" in text or "custom_lin" in text:
+        return "a rule by `jax.custom_vjp` has no forward mode, which a fit takes its curvature from"
+    return text
 
 
 def _place(error: BaseException, model: PythonModel) -> str:
