@@ -197,3 +197,14 @@ def test_a_step_across_a_pole_is_taken_back() -> None:
     found = fit_groups(problem, groups, ALONE)
     np.testing.assert_allclose(found.values, true, rtol=1e-9)
     assert found.alone <= 2  # of thousands of wells there is no time for each alone
+
+
+@pytest.mark.parametrize("loss", ["poisson", "binary_cross_entropy"])
+def test_a_group_of_zeros_has_no_rate_to_converge_to(loss: str) -> None:
+    """The likelihood of nothing but zeros rises for ever as the intercept falls; its errors would be of 1e49."""
+    x = [np.array([0.9231, 1.8053, 1.9605, 2.4086, 2.634])] * 2
+    y = [np.array([0, 1, 0, 1, 1.0]), np.zeros(5)]
+    problem, groups = table({"model": {"kind": "linear", "inputs": ["x"], "target": "y"}, "loss": loss}, x, y)
+    found = fit_groups(problem, groups, ALONE)
+    assert found.status(0) is Status.CONVERGED
+    assert Reason(int(found.reason[1])) is Reason.RUNAWAY

@@ -19,6 +19,8 @@ SMALL = 1e-6
 """or of its standard error."""
 FELT = 1e-16
 """A parameter is felt if its whole effect, squared, is above this share of the squared targets."""
+NATS = 1e-14
+"""A parameter is felt by a likelihood if its whole effect is above this."""
 LEAST_PIVOT = 2e-9
 """Errors from normal equations have six digits down to this pivot of the matrix scaled to a unit diagonal."""
 
@@ -131,4 +133,7 @@ def _felt(lanes: LaneProblem, state: State, bend: jax.Array, size: jax.Array, fr
     """
     effects = jnp.abs(diagonal(bend, lanes.size)) * state.largest**2
     least = jnp.maximum(FELT * size, 1e-14 * jnp.abs(state.at.value))
+    if lanes.problem.loss is not None and lanes.problem.loss.likelihood:
+        # Where all counts are zero the likelihood ends by going to one, and any effect is a large share of what is left.
+        least = jnp.maximum(least, NATS)
     return jnp.all((effects > least) | ~free, axis=0)
