@@ -208,3 +208,10 @@ def test_a_group_of_zeros_has_no_rate_to_converge_to(loss: str) -> None:
     found = fit_groups(problem, groups, ALONE)
     assert found.status(0) is Status.CONVERGED
     assert Reason(int(found.reason[1])) is Reason.RUNAWAY
+
+
+def test_errors_far_from_linear_are_those_of_the_minimum() -> None:
+    """A step of a millionth of an error may change the error itself by more than that."""
+    x, y = [np.array([0.6615, 3.6552, 4.2611, 4.3570, 4.8665])], [np.array([3.0537, 1.3778, 0.7818, 0.9557, 1.0803])]
+    problem, groups = table(DECAY, x, y)
+    as_alone(problem, groups, fit_groups(problem, groups, ALONE))

@@ -15,7 +15,7 @@ from fitkit.problem import Problem, RowData
 
 SURE = 1e-8
 """A lane has converged when the last step moved no parameter by more than this share of itself,"""
-SMALL = 1e-6
+SMALL = 1e-7
 """or of its standard error."""
 FELT = 1e-16
 """A parameter is felt if its whole effect, squared, is above this share of the squared targets."""
