@@ -13,6 +13,8 @@ torch.set_default_dtype(torch.float64)
 ROWS, INPUTS = 10_000, 10
 DIMENSIONS, COMPONENTS = 10, 25
 BELOW = np.tril_indices(DIMENSIONS, -1)
+PAIRS = np.triu_indices(DIMENSIONS)
+TWICE = torch.tensor(np.where(PAIRS[0] == PAIRS[1], 1.0, 2.0))
 RANDOM = np.random.default_rng(0)
 X = torch.tensor(RANDOM.normal(size=(ROWS, INPUTS)))
 Y = torch.tensor(RANDOM.normal(size=ROWS))
@@ -35,6 +37,24 @@ def gaussian_mixture() -> tuple[list[torch.Tensor], Callable[[], torch.Tensor]]:
         z = (X @ roots.reshape(-1, DIMENSIONS).T - shift).reshape(-1, COMPONENTS, DIMENSIONS)
         inner = alpha + logs.sum(1) - 0.5 * (z * z).sum(2)
         return (Y - (torch.logsumexp(inner, 1) - torch.logsumexp(alpha, 0))).mean()
+
+    return [alpha, mean, logs, low], value
+
+
+def gaussian_mixture_expanded() -> tuple[list[torch.Tensor], Callable[[], torch.Tensor]]:
+    """Return the parameters and the mean negative log density with its squares multiplied out."""
+    alpha, mean, logs, low = leaf(25), leaf(25, 10), leaf(25, 10), leaf(25, 45)
+
+    def value() -> torch.Tensor:
+        roots = torch.zeros(COMPONENTS, DIMENSIONS, DIMENSIONS)
+        roots[:, BELOW[0], BELOW[1]] = low
+        roots = roots + torch.diag_embed(torch.exp(logs))
+        precision = torch.einsum("kij,kil->kjl", roots, roots)
+        linear = torch.einsum("kij,kj->ki", precision, mean)
+        constant = alpha + logs.sum(1) - 0.5 * (linear * mean).sum(1)
+        weights = torch.cat([-0.5 * TWICE * precision[:, PAIRS[0], PAIRS[1]], linear, constant[:, None]], 1)
+        features = torch.cat([X[:, PAIRS[0]] * X[:, PAIRS[1]], X, torch.ones(ROWS, 1)], 1)
+        return (Y - (torch.logsumexp(features @ weights.T, 1) - torch.logsumexp(alpha, 0))).mean()
 
     return [alpha, mean, logs, low], value
 
@@ -69,7 +89,8 @@ def best(call: Callable[[], None]) -> float:
 
 def main(model: str) -> None:
     """Time one model."""
-    leaves, value = {f.__name__: f for f in (gaussian_mixture, least_squares, log_sum_exp, network)}[model]()
+    known = (gaussian_mixture, gaussian_mixture_expanded, least_squares, log_sum_exp, network)
+    leaves, value = {f.__name__: f for f in known}[model]()
 
     def plain() -> None:
         with torch.no_grad():

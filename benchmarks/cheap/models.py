@@ -10,6 +10,8 @@ import numpy as np
 
 DIMENSIONS, COMPONENTS = 10, 25
 BELOW = np.tril_indices(DIMENSIONS, -1)
+PAIRS = np.triu_indices(DIMENSIONS)
+TWICE = np.where(PAIRS[0] == PAIRS[1], 1.0, 2.0)
 
 Arrays = dict[str, Any]
 
@@ -32,6 +34,23 @@ def gaussian_mixture(parameters: Arrays, inputs: Arrays) -> Any:
     z = (x @ roots.reshape(-1, DIMENSIONS).T - shift).reshape(-1, COMPONENTS, DIMENSIONS)
     inner = alpha + logs.sum(axis=1) - 0.5 * jnp.sum(z * z, axis=2)
     return jax.scipy.special.logsumexp(inner, axis=1) - jax.scipy.special.logsumexp(alpha)
+
+
+def gaussian_mixture_expanded(parameters: Arrays, inputs: Arrays) -> Any:
+    """Return the same with the squares multiplied out: one product of the precisions with x_i x_j, x_i and 1.
+
+    It is several times as fast, and loses digits where the data lie far from zero beside their spread.
+    """
+    x = table(inputs)
+    alpha, mean, logs, low = (parameters[name] for name in ("alpha", "mean", "logs", "low"))
+    roots = jnp.zeros((COMPONENTS, DIMENSIONS, DIMENSIONS)).at[:, BELOW[0], BELOW[1]].set(low)
+    roots = roots + jax.vmap(jnp.diag)(jnp.exp(logs))
+    precision = jnp.einsum("kij,kil->kjl", roots, roots)
+    linear = jnp.einsum("kij,kj->ki", precision, mean)
+    constant = alpha + logs.sum(axis=1) - 0.5 * jnp.sum(linear * mean, axis=1)
+    weights = jnp.concatenate([-0.5 * TWICE * precision[:, PAIRS[0], PAIRS[1]], linear, constant[:, None]], axis=1)
+    features = jnp.concatenate([x[:, PAIRS[0]] * x[:, PAIRS[1]], x, jnp.ones((len(x), 1))], axis=1)
+    return jax.scipy.special.logsumexp(features @ weights.T, axis=1) - jax.scipy.special.logsumexp(alpha)
 
 
 def least_squares(parameters: Arrays, inputs: Arrays) -> Any:
