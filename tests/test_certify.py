@@ -105,7 +105,7 @@ def test_too_few_digits_are_exit_code_6_and_named() -> None:
 
 
 def test_a_fit_that_did_not_converge_falls_short_whatever_its_digits() -> None:
-    done = fitkit("certify", "MGH10", "--start", "1", "--optimizer", "lbfgs", "--digits", "0", "--json")
+    done = fitkit("certify", "MGH17", "--start", "1", "--optimizer", "lbfgs", "--digits", "0", "--json")
     (run,) = json.loads(done.out)["runs"]
     assert run["status"] != "converged"
     assert run["digits"] >= 0
