@@ -9,9 +9,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from fitting import ROOT, Fit, fit
 from numpy.typing import NDArray
+
+from fitkit.optimizers import compiled_search
 
 Vector = NDArray[np.float64]
 
@@ -26,6 +29,13 @@ def solved(name: str, start: str, most_steps: int | None = None) -> Fit:
     begin = zip(CERTIFIED[name]["parameter_names"], CERTIFIED[name][start], strict=True)
     stop = () if most_steps is None else (f"stopping.max_steps={most_steps}",)
     return fit(f"nist/{name}.yaml", *(f"parameters.{parameter}={value!r}" for parameter, value in begin), *stop)
+
+
+def solved_alone(name: str, start: str) -> Fit:
+    """Return the fit of a problem as a process makes it that makes no other: by the steps of the host."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_search, "SEARCHES_BEFORE", 10**9)
+        return solved.__wrapped__(name, start)
 
 
 @cache

@@ -346,4 +346,6 @@ def test_a_wrong_shape_is_caught() -> None:
     with pytest.raises(TypeCheckError):
         Fitted(prediction=jnp.zeros(3), target=jnp.zeros(4), sigma=None, values={}, inputs={})
     with pytest.raises(TypeCheckError):
-        MeanSquaredError().rho(jnp.zeros((3, 1)))
+        Fitted(prediction=jnp.zeros(3), target=jnp.zeros(3), sigma=jnp.zeros((3, 1)), values={}, inputs={})
+    with pytest.raises(TypeCheckError):
+        MeanSquaredError().rho(jnp.zeros(()))

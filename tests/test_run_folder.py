@@ -90,8 +90,8 @@ def test_the_files_say_what_the_result_says(tmp_path: Path, monkeypatch: pytest.
         assert (row["x"], row["y"]) == (x, y)
         assert row["prediction"] == pytest.approx(0.8 * x + 1.4)
         assert row["residual"] == row["y"] - row["prediction"]
-    saved = np.load(run / "parameters.npz", allow_pickle=False)
-    assert {name: float(saved[name]) for name in saved} == {k: v["value"] for k, v in result["parameters"].items()}
+    with np.load(run / "parameters.npz", allow_pickle=False) as saved:
+        assert {name: float(saved[name]) for name in saved} == {k: v["value"] for k, v in result["parameters"].items()}
 
 
 def test_parameters_may_be_called_as_numpy_calls_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def test_parameters_may_be_called_as_numpy_calls_its_arguments(tmp_path: Path, m
     text = LINE.replace("slope", "file").replace("offset", "allow_pickle")
     done = here("train", written(tmp_path, "c.yaml", text), "--out", "run", "-q")
     assert done.code == 0
-    saved = np.load(tmp_path / "run/parameters.npz")
-    assert (float(saved["file"]), float(saved["allow_pickle"])) == pytest.approx((0.8, 1.4))
+    with np.load(tmp_path / "run/parameters.npz") as saved:
+        assert (float(saved["file"]), float(saved["allow_pickle"])) == pytest.approx((0.8, 1.4))
 
 
 def test_an_earlier_run_is_replaced_only_when_told_and_by_a_run_that_ends(
