@@ -24,19 +24,8 @@ def render(comparison: Comparison, style: TextStyle) -> str:
     """Return the comparison: of one fit in full, of several a line for each that changed."""
     import io
 
-    from rich.console import Console
-
     buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=style.width,
-        force_terminal=style.color,
-        color_system="standard" if style.color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = style.console(buffer)
     arrow = "→" if style.unicode else "->"
     console.print(f"{comparison.before} {arrow} {comparison.after}", style="bold")
     if len(comparison.fits) == 1 and not comparison.new and not comparison.gone:

@@ -15,6 +15,8 @@ from fitkit.reports.parameter_table import parameter_table
 from fitkit.result import Result, Status
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from rich.console import Console, RenderableType
 
 STYLES = {
@@ -34,24 +36,28 @@ class TextStyle:
     unicode: bool = True
     verbose: bool = False
 
+    def console(self, page: TextIO) -> Console:
+        """Return what writes on `page` in this style: plain texts, where no bracket is markup and no word an emoji."""
+        from rich.console import Console
+
+        return Console(
+            file=page,
+            width=self.width,
+            force_terminal=self.color,
+            color_system="standard" if self.color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
 
 def render(result: Result, style: TextStyle) -> str:
     """Return the report, lines of at most `style.width` columns."""
     import io
 
-    from rich.console import Console
-
     buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=style.width,
-        force_terminal=style.color,
-        color_system="standard" if style.color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = style.console(buffer)
     _print(console, result, style)
     lines = (line.rstrip() for line in buffer.getvalue().splitlines())
     return "\n".join(lines)
