@@ -76,8 +76,9 @@ class Evidence:
     """Of the Hessian scaled to unit diagonal, over parameters not held at a bound (Gauss-Newton for least squares)."""
     condition: float
     """The condition number of the scaled Jacobian, or the root of that of the scaled Hessian."""
-    minimum: Literal["strict", "flat", "kink", "saddle", "unknown"]
-    """A kink is a point that is lower than its neighbours without having curvature."""
+    minimum: Literal["strict", "degenerate", "flat", "kink", "saddle", "unknown"]
+    """A kink is a point that is lower than its neighbours without having curvature; a degenerate minimum rises along some
+    direction more slowly than any square."""
     held: Mask
     """Parameters pressed against a bound, shape (free,)."""
     flat: Matrix

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
-from fitkit.evidence.distance import distance_to_minimum, measured_noise, rounding_of_terms
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
+from fitkit.evidence.smooth_distance import SmoothDistance
 from fitkit.optimizers.smooth_kernels import expand_smooth
 from fitkit.problem import Problem
 from fitkit.types import Scalar, Theta
@@ -201,7 +201,9 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     word = minimum or (
         "saddle" if saddle else "flat" if flat.any() or idle.any() else "strict" if smallest > 0 else "unknown"
     )
-    near = word == "strict" and step <= CLOSE
+    distance = None
+    if word == "strict" and min(share, step) <= CLOSE:
+        distance = _distance(problem, theta, gradient, hessian, movable)
     return Evidence(
         optimality=min(share, step),
         remaining=share,
@@ -214,12 +216,13 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
         without_effect=idle,
         gradient=gradient,
         hessian=hessian,
-        uncertainty_of_minimum=_distance(problem, theta, gradient, hessian, movable) if near else None,
+        uncertainty_of_minimum=None if distance is None or step > CLOSE else distance.uncertainty,
+        at_rounding=distance is not None and distance.is_rounding(value, own),
     )
 
 
-def _distance(problem: Problem, theta: Vector, gradient: Vector, hessian: Matrix, movable: Mask) -> Vector:
-    """Return how far each parameter may be from a strict minimum, shape (free,); nothing where a bound holds it."""
+def _distance(problem: Problem, theta: Vector, gradient: Vector, hessian: Matrix, movable: Mask) -> SmoothDistance:
+    """Return how far it is to a strict minimum."""
     import numpy as np
 
     def slopes(moved: Vector) -> Vector:
@@ -230,8 +233,4 @@ def _distance(problem: Problem, theta: Vector, gradient: Vector, hessian: Matrix
     scale, values, vectors, _ = _spectrum(hessian[inside])
     inverse = np.zeros_like(hessian)
     inverse[inside] = vectors / values @ vectors.T / np.outer(scale, scale)
-    noise = np.hypot(
-        measured_noise(slopes, theta, gradient, hessian),
-        rounding_of_terms(theta, hessian, np.zeros(len(theta)), single=problem.single),
-    )
-    return np.where(movable, distance_to_minimum(theta, -inverse @ gradient, inverse, noise), 0.0)
+    return SmoothDistance.at(theta, slopes, gradient, hessian, inverse, single=problem.single)

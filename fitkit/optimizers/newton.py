@@ -23,6 +23,8 @@ NEAR = 1e-3
 SLACK = 1e-9
 """The share of the objective by which rounding may raise it in such a step."""
 MOST_RADIUS = 1e100
+MOST_CRAWLING = 30
+"""Steps in a row that gain next to nothing, after which no further one is tried."""
 MOST_POLISHING = 3
 """The most steps after the tolerance is met; each doubles the digits until rounding ends it."""
 
@@ -59,7 +61,7 @@ class Newton(Solver):
 
         lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
         radius, evaluations = state.radius, state.evaluations
-        while state.curvature is not None:
+        while state.curvature is not None and state.crawled < MOST_CRAWLING:
             room = (lower - state.theta, upper - state.theta)
             proposal = state.curvature.propose(radius, room)
             # On a wall, not where theta + (wall - theta) rounds to: beside it the slope would not be seen to press against it.

@@ -23,6 +23,8 @@ FORGETTING = 0.8
 """The scale D follows a falling curvature by this factor a step."""
 AT_ROUNDING = 1e-6
 """Below this slope a full step that neither lowers the objective nor shrinks the slope has met the rounding."""
+CRAWL = 0.01
+"""The least share of the objective that a step gains which does not crawl."""
 NEAR_ZERO = 1e-6
 """A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
 HARDLY_ANY = 1e-8
@@ -51,6 +53,8 @@ class NewtonState:
     """The largest |theta_j| so far."""
     measures: Measures
     evaluations: int
+    crawled: int = 0
+    """Steps in a row that gained next to nothing in value and place, where some curvature is lost in rounding."""
 
 
 def state_at(problem: Problem, theta: Vector, *, previous: NewtonState | None, evaluations: int) -> NewtonState:
@@ -80,7 +84,20 @@ def state_at(problem: Problem, theta: Vector, *, previous: NewtonState | None, e
         theta=theta, value=value, gradient=gradient, movable=~held, curvature=curvature, scale=scale,
         radius=first if previous is None else previous.radius, largest=largest,
         measures=measures, evaluations=evaluations,
+        crawled=previous.crawled + 1 if previous is not None and _crawls(previous, theta, value, curvature) else 0,
     )  # fmt: skip
+
+
+def _crawls(previous: NewtonState, theta: Vector, value: float, curvature: Curvature) -> bool:
+    """Return whether a step went nowhere along a direction whose curvature is rounding, as near a degenerate minimum."""
+    import numpy as np
+
+    size = np.maximum(np.abs(theta), NEAR_ZERO * previous.largest)
+    return bool(
+        curvature.newton.flat_decrease > 0
+        and previous.value - value <= CRAWL * abs(value)
+        and (np.abs(theta - previous.theta) <= AT_ROUNDING * size).all()
+    )
 
 
 def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix | None]:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
-from fitkit.evidence import Evidence, assess, gain_along_slope
+from fitkit.evidence import Evidence, assess, confirms, gain_along_slope
+from fitkit.evidence.degenerate import Degenerate, degenerate_minimum
 from fitkit.minimize import Search, stop_rule
 from fitkit.optimizers import Optimizer, Stopping
 from fitkit.optimizers.first_order import FirstOrder
-from fitkit.optimizers.stopping import Reason
+from fitkit.optimizers.stopping import CLAIMS, Reason
 from fitkit.problem import Problem
 from fitkit.result import (
     ConstraintSummary,
@@ -97,7 +98,11 @@ def judge(
     unhurried = search.reason is not Reason.INTERRUPTED  # who asks to stop is not kept waiting for it
     if unhurried and not evidence.known and problem.smooth and not problem.constrained:
         evidence = replace(evidence, gain_along_slope=gain_along_slope(problem, search.theta))
-    flat = names_of_directions(problem, search.theta, evidence.flat)
+    ways = evidence.flat
+    degenerate = _degenerate(problem, search, evidence, stop_rule(optimizer, stopping, single=problem.single).gtol)
+    if degenerate is not None:
+        evidence, ways = _at_degenerate(evidence, degenerate), degenerate.ways
+    flat = names_of_directions(problem, search.theta, ways)
     verdict = judge_search(
         search,
         evidence,
@@ -112,6 +117,32 @@ def judge(
     predictions = predictions_at(problem, search.theta)
     verdict = explain(problem, search, start, verdict, predictions)
     return Judged(evidence=evidence, flat=flat, predictions=predictions, verdict=verdict)
+
+
+def _degenerate(problem: Problem, search: Search, evidence: Evidence, gtol: float) -> Degenerate | None:
+    """Return the degenerate minimum where a search ended and derivatives do not confirm a strict one, or None."""
+    import numpy as np
+
+    ended = search.reason in {*CLAIMS, Reason.STALLED} and evidence.known and evidence.finite
+    if (
+        not ended
+        or problem.constrained
+        or problem.trained
+        or not problem.smooth
+        or evidence.minimum in {"kink", "saddle"}
+    ):
+        return None
+    if evidence.minimum == "strict" and confirms(evidence, gtol):
+        return None
+    seen = np.maximum(search.largest, np.abs(search.theta))
+    return degenerate_minimum(problem, search.theta, seen, ~evidence.held)
+
+
+def _at_degenerate(evidence: Evidence, found: Degenerate) -> Evidence:
+    """Return the evidence of a degenerate minimum: nothing is left flat, and what is left to move hides in rounding."""
+    return replace(
+        evidence, minimum="degenerate", flat=evidence.flat[:0], at_rounding=True, uncertainty_of_minimum=found.distance
+    )
 
 
 def conclude(

@@ -136,11 +136,13 @@ def _claimed(
             f"Not converged after {_steps(search)}: the search ended, but the exact derivatives refute it; {slope}."
         )
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=message)
+    ways = "; ".join(
+        f"with {names[0]}" if len(names) == 1 else f"along a combination of {', '.join(names)}" for names in flat_names
+    )
+    if evidence.minimum == "degenerate":
+        how = f"the minimum is degenerate, for the loss rises more slowly than any square {ways}"
+        return Verdict(status=Status.CONVERGED, reason=search.reason, message=f"Converged in {_steps(search)}: {how}.")
     if evidence.minimum == "flat" and not stopping.allow_flat:
-        ways = "; ".join(
-            f"with {names[0]}" if len(names) == 1 else f"along a combination of {', '.join(names)}"
-            for names in flat_names
-        )
         message = f"Not identified: the loss does not change {ways}."
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.NOT_IDENTIFIED, message=message)
     how = {

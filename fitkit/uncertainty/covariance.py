@@ -87,7 +87,8 @@ def estimate_covariance(
     import numpy as np
 
     unidentified: Mask = np.any(np.abs(evidence.flat) > TAKES_PART, axis=0)
-    refused = _refusal(problem, theta, evidence)
+    degenerate = "the minimum is degenerate: the curvature that tells errors vanishes there"
+    refused = degenerate if evidence.minimum == "degenerate" else _refusal(problem, theta, evidence)
     if refused is not None:
         return _unavailable(refused, unidentified)
     with np.errstate(all="ignore"):
