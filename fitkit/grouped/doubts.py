@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.grouped.groups import Groups
 from fitkit.grouped.record import Record
-from fitkit.losses.mse import MeanSquaredError
 from fitkit.optimizers.stopping import Reason
 from fitkit.problem import Problem
 
@@ -26,52 +25,20 @@ if TYPE_CHECKING:
     Whole = NDArray[np.int64]
     Codes = NDArray[np.int8]
 
-AT_ONCE = 4096
-"""Groups whose scatter is summed at once, so that little memory is wanted."""
 MUCH = 0.1
 """The share of the scatter that a fit whose parameters have changed their sign may leave."""
-ROUNDING = 1e-9
-"""The share of the squared targets that a difference of sums may have lost."""
 
 
 def doubtful(problem: Problem, groups: Groups, record: Record) -> Whole:
     """Return the groups that have converged to a minimum that may be the wrong one, of squares."""
     import numpy as np
 
-    none = np.zeros(0, np.int64)
-    if not isinstance(problem.loss, MeanSquaredError):
-        return none
-    found = [none]
+    much = np.flatnonzero((record.reason == int(Reason.GRADIENT_SMALL)) & (record.rss > MUCH * record.scatter))
     layout = problem.layout
     signed = [layout.places[name].start for name in layout.free if name not in layout.logarithmic]
-    converged = np.flatnonzero((record.reason == int(Reason.GRADIENT_SMALL)) & (groups.lengths > 0))
-    for first in range(0, len(converged), AT_ONCE):
-        its = converged[first : first + AT_ONCE]
-        crossed = (record.theta[its][:, signed] * groups.start[its][:, signed] < 0).any(axis=1)
-        found.append(its[record.rss[its] > np.where(crossed, MUCH, 1.0) * _scatter(groups, its)])
-    return np.concatenate(found)
-
-
-def _scatter(groups: Groups, its: Whole) -> Vector:
-    """Return the weighted squares of targets about their mean, a little too large, of groups in ascending order."""
-    import numpy as np
-
-    begin, end = int(groups.offsets[its[0]]), int(groups.offsets[its[-1] + 1])
-    target, weight = (np.asarray(each[begin:end], np.float64) for each in (groups.rows.target, groups.rows.weight))
-    if groups.rows.sigma is not None:
-        with np.errstate(all="ignore"):
-            weight = weight / np.asarray(groups.rows.sigma[begin:end], np.float64) ** 2
-    # Between the groups asked for may lie others: each begins a sum, and every second sum is theirs or of no row.
-    edges = np.stack([groups.offsets[its], groups.offsets[its + 1]], axis=1).ravel() - begin
-
-    def sums(column: Vector) -> Vector:
-        found: Vector = np.add.reduceat(np.append(column, 0.0), edges)[::2]
-        return found
-
-    with np.errstate(all="ignore"):  # hopeless numbers compare as false
-        total, first, second = sums(weight), sums(weight * target), sums(weight * target**2)
-        scatter: Vector = second - first**2 / total + ROUNDING * second
-    return scatter
+    crossed = (record.theta[much][:, signed] * groups.start[much][:, signed] < 0).any(axis=1)
+    found: Whole = much[crossed | (record.rss[much] > record.scatter[much])]
+    return found
 
 
 @final

@@ -10,8 +10,9 @@ over the parameters that no bound holds, and propagated to what a report tells.
 from __future__ import annotations
 
 from fitkit.backend import jax, jnp, lax
+from fitkit.grouped.derivatives import along
 from fitkit.grouped.elimination import Factor, diagonal, place, restricted, scaled, sum_of
-from fitkit.grouped.lane_rows import LaneProblem, along
+from fitkit.grouped.lane_rows import LaneProblem
 from fitkit.grouped.steps import Polished
 
 

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, NamedTuple, final
 
 from fitkit.backend import jax, jnp, lax
+from fitkit.grouped.derivatives import Numbers, Sums, along, bend_of, newton, products, squares
 from fitkit.losses import DistanceLoss, Fitted, ResidualLoss
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.residual import FormulaResidual
 from fitkit.problem import Problem, RowData
-
-Sums: TypeAlias = "tuple[jax.Array, ...]"
-Numbers: TypeAlias = "tuple[jax.Array, ...]"
-"""The numbers of theta one by one, shape (lanes,) each."""
 
 
 @final
@@ -36,6 +33,8 @@ class Shape:
     """Whether a lane's rows lie in several blocks, as many as the chunk says."""
     squares: bool
     """Whether the objective is a sum of squares."""
+    plain: bool
+    """Whether these are squares of the residuals themselves."""
     distances: bool
     """Whether the targets have the units of the residuals."""
     errors: str
@@ -62,6 +61,7 @@ def shape_of(problem: Problem, rows: RowData, *, weighted: bool, blocks: bool, e
         bounded=bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any()),
         blocks=blocks,
         squares=isinstance(loss, ResidualLoss),
+        plain=isinstance(loss, MeanSquaredError),
         distances=isinstance(loss, DistanceLoss),
         errors="sandwich" if sandwich else kind,
         scatter=known and not sandwich and rows.sigma is None,
@@ -106,17 +106,21 @@ class LaneProblem:
         """How many numbers are free."""
         return self.problem.layout.size
 
-    def summed(self, of: Callable[[RowData], Sums]) -> Sums:
-        """Return the sums over rows that `of` gives for a block of them."""
+    def summed(self, of: Callable[[Numbers, RowData], Sums], numbers: Numbers) -> Sums:
+        """Return the sums over rows that `of` gives at the numbers of theta for a block of them."""
         if not self.shape.blocks:
-            return of(_block(self.rows, self.first))
-        like = jax.eval_shape(lambda rows: of(_block(rows, 0)), self.rows)
+            return of(numbers, _block(self.rows, self.first))
+        like = jax.eval_shape(lambda rows: of(numbers, _block(rows, 0)), self.rows)
 
-        def add(block: Any, totals: Sums) -> Sums:
-            return tuple(map(jnp.add, totals, of(_block(self.rows, block))))
+        def add(block: Any, carry: tuple[Sums, Numbers]) -> tuple[Sums, Numbers]:
+            totals, there = carry
+            # Else what depends on theta alone is taken out of the loop, and what depends on rows, every exponential,
+            # is then computed anew for each derivative that it is a part of.
+            there = lax.optimization_barrier(there)  # type: ignore[no-untyped-call]  # it has no types
+            return tuple(map(jnp.add, totals, of(there, _block(self.rows, block)))), there
 
         zeros = tuple(jnp.zeros(part.shape, part.dtype) for part in like)
-        found: Sums = lax.fori_loop(self.first, self.first + self.count, add, zeros)
+        found: Sums = lax.fori_loop(self.first, self.first + self.count, add, (zeros, numbers))[0]
         return found
 
     # -- rows ---------------------------------------------------------------------------------------------------------------
@@ -185,126 +189,55 @@ class LaneProblem:
         """Return the expansion at theta, shape (free, lanes)."""
         numbers = tuple(theta)
         if self.shape.squares:
-            sums = self.summed(lambda rows: _squares(lambda t: self.residuals(t, rows), numbers))
-            if self.shape.penalized:
-                sums = tuple(map(jnp.add, sums, _squares(self.penalty_residuals, numbers)))
+            sums = self.summed(lambda there, rows: squares(lambda t: self.residuals(t, rows), there), numbers)
+            more = squares(self.penalty_residuals, numbers) if self.shape.penalized else ()
         else:
-            sums = self.summed(lambda rows: _newton(lambda t: self.costs(t, rows).sum(axis=0), numbers))
-            if self.shape.penalized:
-                more = _newton(lambda t: (self.penalty_residuals(t) ** 2).sum(axis=0), numbers)
-                sums = tuple(map(jnp.add, sums, more))
-        return Expansion(*sums)
+            sums = self.summed(lambda there, rows: newton(lambda t: self.costs(t, rows).sum(axis=0), there), numbers)
+            more = (
+                newton(lambda t: (self.penalty_residuals(t) ** 2).sum(axis=0), numbers) if self.shape.penalized else ()
+            )
+        if more:
+            sums = tuple(map(jnp.add, sums, more))
+        return Expansion(sums[0], jnp.stack(sums[1 : self.size + 1]), jnp.stack(sums[self.size + 1 :]))
 
     def curvature(self, theta: jax.Array) -> jax.Array:
         """Return S = sum_i r_i Hess r_i, packed: what J'J leaves out of half the Hessian of a sum of squares."""
         numbers = tuple(theta)
-        found = self.summed(lambda rows: (_bend(lambda t: self.residuals(t, rows), numbers),))[0]
-        return found + _bend(self.penalty_residuals, numbers) if self.shape.penalized else found
+        found = self.summed(lambda there, rows: bend_of(lambda t: self.residuals(t, rows), there), numbers)
+        if self.shape.penalized:
+            found = tuple(map(jnp.add, found, bend_of(self.penalty_residuals, numbers)))
+        return jnp.stack(found)
 
     def outer_products(self, theta: jax.Array) -> jax.Array:
         """Return a quarter of the sum over rows and priors of outer products of weighted gradients, packed."""
         numbers = tuple(theta)
 
-        def products(columns: list[jax.Array]) -> jax.Array:
-            pairs = [columns[i] * columns[j] for i in range(self.size) for j in range(i + 1)]
-            return jnp.stack([pair.sum(axis=0) for pair in pairs]) / 4
-
-        def of_rows(rows: RowData) -> Sums:
+        def of_rows(there: Numbers, rows: RowData) -> Sums:
             def cost(t: Numbers) -> jax.Array:
                 return self.residuals(t, rows) ** 2 if self.shape.squares else self.costs(t, rows)
 
-            return (products(along(cost, numbers)[1]),)
+            return products(along(cost, there)[1])
 
-        found = self.summed(of_rows)[0]
+        found = jnp.stack(self.summed(of_rows, numbers)) / 4
         if not self.problem.priors:
             return found
         # Unlike a row, a prior says itself how far it scatters: its gradient, z dz or twice that, has the variance of dz.
         twice = 4.0 if self.problem.loss is not None and self.problem.loss.deviance else 1.0
-        return found + twice * products(along(self.deviations, numbers)[1])
+        return found + twice * jnp.stack(products(along(self.deviations, numbers)[1])) / 4
 
-    def square_of_targets(self) -> jax.Array:
-        """Return the weighted sum of squared targets, in units of sigma, the size that residuals compare with, (lanes,)."""
+    def targets(self) -> tuple[jax.Array, jax.Array]:
+        """Return the weighted sum of squared targets in units of sigma, and that about their mean, shape (lanes,) each.
 
-        def of(rows: RowData) -> Sums:
+        The first is the size that residuals compare with. The second is what the best constant would leave.
+        """
+
+        def of(_: Numbers, rows: RowData) -> Sums:
             target = rows.target if rows.sigma is None else rows.target / rows.sigma
-            return (((target * rows.weight if self.shape.weighted else target) ** 2).sum(axis=0),)
+            weight = rows.weight if self.shape.weighted else jnp.ones_like(target)
+            return (weight**2).sum(axis=0), (target * weight**2).sum(axis=0), ((target * weight) ** 2).sum(axis=0)
 
-        return self.summed(of)[0]
-
-
-def along(of: Callable[[Numbers], Any], numbers: Numbers) -> tuple[Any, list[Any]]:
-    """Return a function of the numbers of theta, and its derivative by each.
-
-    Taken one by one, a derivative costs only what depends on its number.
-    """
-    value, columns = None, []
-    for j, number in enumerate(numbers):
-        value, column = jax.jvp(_of_one(of, numbers, j), (number,), (jnp.ones_like(number),))
-        columns.append(column)
-    return value, columns
-
-
-def _of_one(of: Callable[[Numbers], Any], numbers: Numbers, j: int) -> Callable[[jax.Array], Any]:
-    """Return a function of the j-th number alone."""
-    return lambda number: of((*numbers[:j], number, *numbers[j + 1 :]))
-
-
-def _squares(of: Callable[[Numbers], jax.Array], numbers: Numbers) -> Sums:
-    """Return the expansion of the sum of squares of a function."""
-    residuals, columns = along(of, numbers)
-    value = (residuals * residuals).sum(axis=0)
-    slope = jnp.stack([-(column * residuals).sum(axis=0) for column in columns])
-    pairs = [(columns[i] * columns[j]).sum(axis=0) for i in range(len(columns)) for j in range(i + 1)]
-    return value, slope, jnp.stack(pairs)
-
-
-def _newton(of: Callable[[Numbers], jax.Array], numbers: Numbers) -> Sums:
-    """Return the expansion of a function of shape (lanes,) with its Hessian."""
-
-    def both(t: Numbers) -> tuple[jax.Array, Numbers]:
-        def total(u: Numbers) -> tuple[jax.Array, jax.Array]:
-            each = of(u)
-            return each.sum(), each
-
-        gradient, value = jax.grad(total, has_aux=True)(t)
-        return value, gradient
-
-    (value, gradient), columns = along(both, numbers)
-    bend = jnp.stack([columns[i][1][j] for i in range(len(numbers)) for j in range(i + 1)]) / 2
-    return value, -jnp.stack(gradient) / 2, bend
-
-
-def _bend(of: Callable[[Numbers], jax.Array], numbers: Numbers) -> jax.Array:
-    """Return sum_i r_i Hess r_i of a function r, packed."""
-    fixed, found = of(numbers), []
-    for i, number in enumerate(numbers):
-        for j in range(i + 1):
-
-            def slope(first: jax.Array, i: int = i, j: int = j) -> jax.Array:
-                moved = (*numbers[:i], first, *numbers[i + 1 :])
-                ones = jnp.ones_like(first)
-                column: jax.Array = jax.jvp(_of_one(of, moved, j), (moved[j],), (ones,))[1]
-                return column
-
-            def second(first: jax.Array, slope: Callable[[jax.Array], jax.Array] = slope) -> jax.Array:
-                bent: jax.Array = jax.jvp(slope, (first,), (jnp.ones_like(first),))[1]
-                return bent
-
-            # A sum of products with zero would be computed: it need not be zero where a residual is infinite.
-            none = jnp.zeros_like(number)
-            found.append(none if _vanishes(second, number) else (fixed * second(number)).sum(axis=0))
-    return jnp.stack(found)
-
-
-def _vanishes(of: Callable[[jax.Array], jax.Array], number: jax.Array) -> bool:
-    """Return whether differentiation knows a function to be zero: parameters that enter linearly bend nothing."""
-    from jax.extend.core import Literal
-
-    program = jax.make_jaxpr(of)(number).jaxpr
-    maker = next((step for step in program.eqns if program.outvars[0] in step.outvars), None)
-    if maker is None or maker.primitive.name != "broadcast_in_dim":
-        return False
-    return isinstance(maker.invars[0], Literal) and maker.invars[0].val == 0
+        total, first, second = self.summed(of, ())
+        return second, second - first**2 / total
 
 
 def _block(rows: RowData, block: Any) -> RowData:

@@ -29,8 +29,9 @@ CHUNKS = 32
 """The most chunks of a call."""
 ALIGNED = 64
 """Bytes."""
-CALLS_OF_THREAD = 4
-"""Calls of a thread in a round at least, so that none waits long for another at the end."""
+LEAST_SHARE = 4
+"""A call takes what is left, shared between the threads: large calls first, which cost least by the chunk, and small ones
+at last, so that none waits long for another; none is smaller than this part of a thread's work."""
 
 
 ROWS_OF_BLOCK, LANES_OF_BLOCKS = 16, 256
@@ -103,14 +104,16 @@ def pieces_of(waiting: Whole, lengths: Whole, size: Size, threads: int) -> list[
         waiting = waiting[np.argsort(lengths[waiting], kind="stable")]
     starts = np.arange(0, len(waiting), size.lanes)
     blocks = size.blocks_for(np.maximum.reduceat(lengths[waiting], starts))
-    share = max(1, -(-int(blocks.sum()) // (CALLS_OF_THREAD * threads)))
-    found, first = [], 0
+    left = int(blocks.sum())
+    least, found, first = left / (LEAST_SHARE * threads), [], 0
     while first < len(blocks):
+        share = math.ceil(max(left / threads, least))
         fits = np.cumsum(blocks[first : first + size.chunks]) <= min(size.blocks, max(share, int(blocks[first])))
         last = first + max(1, int(fits.sum()))
         found.append(Piece(
             groups=waiting[first * size.lanes : last * size.lanes], blocks=blocks[first:last]
         ))  # fmt: skip
+        left -= int(blocks[first:last].sum())
         first = last
     return found
 

@@ -25,6 +25,10 @@ LEAST_PIVOT = 2e-9
 """Errors from normal equations have six digits down to this pivot of the matrix scaled to a unit diagonal."""
 
 
+LOST = 1e-9
+"""The share of the squared targets that their difference with the square of their mean may have lost."""
+
+
 class Chunks(NamedTuple):
     """Where the lanes of some chunks begin: (chunks, ...) each, lanes last."""
 
@@ -62,6 +66,8 @@ class Lanes(NamedTuple):
     """The last step, the largest share of a parameter."""
     free: jax.Array
     """Which parameters no bound holds, shape (chunks, free, lanes)."""
+    scatter: jax.Array
+    """The weighted squares of targets about their mean, or infinity where the objective is none of squared distances."""
 
 
 @kernel("shape")
@@ -95,7 +101,8 @@ def fit_chunks(problem: Problem, rows: RowData, chunks: Chunks, count: int, most
 
 
 def _fit(lanes: LaneProblem, own: Chunks, most: Any) -> Lanes:
-    size = lanes.square_of_targets() if lanes.shape.distances else jnp.zeros_like(own.total)
+    nothing, endless = jnp.zeros_like(own.total), jnp.full_like(own.total, jnp.inf)
+    size, scatter = lanes.targets() if lanes.shape.distances else (nothing, endless)
     floor = ROUNDING * size
     state = descend(lanes, own.theta, own.damping, floor, most)
     found = polish(lanes, state, floor)
@@ -123,6 +130,7 @@ def _fit(lanes: LaneProblem, own: Chunks, most: Any) -> Lanes:
         errors=errors,
         move=move,
         free=found.free,
+        scatter=scatter + LOST * size if lanes.shape.plain else endless,
     )
 
 

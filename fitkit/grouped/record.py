@@ -41,6 +41,8 @@ class Record:
     unidentified: Mask
     squares: bool
     total_weight: Vector
+    scatter: Vector
+    """The weighted squares of targets about their mean, where they compare with those of residuals, else infinity."""
     messages: dict[int, str] = field(default_factory=dict)
     evaluations: int = 0
     alone: int = 0
@@ -53,7 +55,6 @@ class Record:
 
         count, free, reported = len(groups), problem.layout.size, len(problem.reported_names)
         lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
-        totals = np.concatenate([[0.0], np.cumsum(np.asarray(groups.rows.weight, np.float64))])
         record = Record(
             names=problem.reported_names,
             theta=np.clip(groups.start, lower, upper),
@@ -68,7 +69,8 @@ class Record:
             at_bound=np.zeros((count, free), bool),
             unidentified=np.zeros((count, reported), bool),
             squares=isinstance(problem.loss, ResidualLoss),
-            total_weight=totals[groups.offsets[1:]] - totals[groups.offsets[:-1]],
+            total_weight=_total_weights(groups),
+            scatter=np.full(count, np.inf),
         )
         record._refuse(problem, groups)
         return record
@@ -135,3 +137,15 @@ class Record:
             unidentified=self.unidentified, messages=self.messages, evaluations=self.evaluations, alone=self.alone,
             solver=solver, shared=shared,
         )  # fmt: skip
+
+
+def _total_weights(groups: Groups) -> Vector:
+    """Return the sum of the weights of each group."""
+    import numpy as np
+
+    weight = np.asarray(groups.rows.weight, np.float64)
+    if (weight == 1).all():
+        return groups.lengths.astype(np.float64)
+    totals = np.concatenate([[0.0], np.cumsum(weight)])
+    found: Vector = totals[groups.offsets[1:]] - totals[groups.offsets[:-1]]
+    return found

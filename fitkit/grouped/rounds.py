@@ -97,6 +97,7 @@ def fit_in_batches(
     )
     left = sum(ROUNDS) if max_steps is None else max_steps
     workers = threads or os.cpu_count() or 1
+    _call(batch, pieces_of(waiting[:1], groups.lengths, size, 1)[0], 0, 0)  # compiles, so that no two threads do
     with ThreadPoolExecutor(workers) as pool:
         _search(batch, waiting, left, workers, pool, stop, show)
         _search_again(batch, left, workers, pool, stop)
@@ -170,7 +171,6 @@ def _round(
     show: Callable[[GroupProgress], None],
 ) -> None:
     """Walk the waiting groups for at most `most` steps."""
-    _call(batch, pieces[0], 0, most)  # compiles, so that no two threads do
     in_threads(
         pool,
         pieces,
@@ -268,5 +268,6 @@ def _write(batch: Batch, piece: Piece, ended: Lanes) -> None:
     record.errors[its] = of_groups(ended.errors, piece)[sure]
     if record.squares:
         record.rss[its] = of_groups(ended.squares, piece)[sure]
+        record.scatter[its] = of_groups(ended.scatter, piece)[sure]
     record.move[its], record.at_bound[its] = of_groups(ended.move, piece)[sure], ~of_groups(ended.free, piece)[sure]
     record.reason[its] = int(Reason.GRADIENT_SMALL)
