@@ -113,6 +113,7 @@ def _check_options(options: dict[str, Any]) -> CheckOptions:
         order=1 if options["order"] == "1" else 2,
         budget=options["budget"],
         warn=options["warn"],
+        measure=options["verbose"] and not options["as_json"],
         inconclusive_fails=options["inconclusive"] == "fail",
     )
 

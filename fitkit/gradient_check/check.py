@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fitkit.gradient_check.result import LOWERED, Check, Finding, GradientReport, Verdict
 from fitkit.gradient_check.settings import Settings
@@ -22,15 +22,17 @@ def check_function(subject: Subject, settings: Settings) -> GradientReport:
 
     Never raises for anything the function does but what its own code raises when it is first called.
     """
-    from fitkit.gradient_check.session import open_session
+    from fitkit.gradient_check.session import open_session, scalar
+    from fitkit.gradient_check.structure import trace
 
     report = GradientReport(lowered=LOWERED if settings.warn else frozenset(), notes=_policies(subject, settings))
     if subject.theta.size == 0:
         return report.joined(notes=("no parameter is free",))
-    wrong = _wrong_shapes(subject)
+    closed = trace(scalar(subject.function), subject.theta)
+    wrong = _wrong_shapes(subject, closed)
     if wrong is not None:
         return report.joined(findings=(wrong,))
-    session = open_session(subject, settings)
+    session = open_session(subject, settings, closed)
     if isinstance(session, str):
         message = f"the function has no gradient: {session}"
         return report.joined(findings=(Finding(verdict=Verdict.FAIL, parameter=None, message=message),))
@@ -52,13 +54,13 @@ def _policies(subject: Subject, settings: Settings) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _wrong_shapes(subject: Subject) -> Finding | None:
+def _wrong_shapes(subject: Subject, closed: Any) -> Finding | None:
     """Return what is wrong with the shape of the value or of the gradient, if anything."""
     import math
 
     from fitkit.gradient_check.session import shape_of
 
-    value, free = shape_of(subject.function, subject.theta), len(subject.theta)
+    value, free = closed.out_avals[0].shape, len(subject.theta)
     if math.prod(value) != 1:
         message = f"the value is no number but an array of shape {value}"
         return Finding(verdict=Verdict.SHAPE, parameter=None, message=message)
@@ -73,19 +75,22 @@ def _wrong_shapes(subject: Subject) -> Finding | None:
 
 def _checked(session: Session, report: GradientReport) -> GradientReport:
     """Run every layer in turn; what an earlier one found decides what a later one looks at."""
-    from fitkit.gradient_check.colleague import identifiability_findings, precision_findings, shape_findings
+    from fitkit.gradient_check.colleague import identifiability_findings, precision_findings
     from fitkit.gradient_check.cost import measure
     from fitkit.gradient_check.determinism import determinism
     from fitkit.gradient_check.places import find_places
     from fitkit.gradient_check.rule_check import check_rules
     from fitkit.gradient_check.second_order import modes_agree
+    from fitkit.gradient_check.session import scalar
+    from fitkit.gradient_check.shape_lint import watched_trace
 
-    random, spread = determinism(session)
+    watched = watched_trace(scalar(session.subject.function), session.subject.theta)
+    random, spread = determinism(session, watched.program)
     cost = measure(session) if session.settings.measure else None
     plan = _plan(session)
     places = find_places(session, plan.points, spread)
     report = replace(report, cost=cost)
-    report = report.joined(findings=(*shape_findings(session), *random, *places.findings), notes=places.notes)
+    report = report.joined(findings=(*watched.findings, *random, *places.findings), notes=places.notes)
     stripped = check_rules(session, places.found)
     modes, mode_notes = modes_agree(session, places.found)
     report = replace(report, rules=stripped.rules)
@@ -110,7 +115,7 @@ def _plan(session: Session) -> Plan:
 
 
 def _batches(session: Session) -> tuple[str, ...]:
-    reason = session.values.reason or session.gradients.reason
+    reason = session.values.reason or session.whole.reason
     return (f"evaluated one point after the other: {reason}",) if reason else ()
 
 

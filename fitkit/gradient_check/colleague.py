@@ -1,4 +1,4 @@
-"""What a careful colleague says beyond right and wrong: precision, identifiability, shapes, casts."""
+"""What a careful colleague says beyond right and wrong: precision and identifiability."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from fitkit.gradient_check.modes import differentiate
 from fitkit.gradient_check.points import sizes
 from fitkit.gradient_check.precision import compare
 from fitkit.gradient_check.probe import Place
-from fitkit.gradient_check.program import Program, first_line
+from fitkit.gradient_check.program import Program
 from fitkit.gradient_check.result import Finding, Verdict
-from fitkit.gradient_check.session import Session, flat, scalar
-from fitkit.gradient_check.shape_lint import broadcasts
+from fitkit.gradient_check.session import Session, flat
 
 
 def precision_findings(session: Session, places: tuple[Place, ...]) -> tuple[Finding, ...]:
@@ -27,12 +26,10 @@ def precision_findings(session: Session, places: tuple[Place, ...]) -> tuple[Fin
         return ()
     program = Program(flat(way.function, len(theta)), width=session.structure.width, heavy=session.structure.heavy)
     found = []
-    for place in places:
-        rounded = np.asarray(place.theta, np.float32)
-        single = np.asarray(program(jnp.asarray(rounded)), float)
-        exact = session.gradients.at(np.asarray(rounded, float)[None])[
-            0
-        ]  # at the same point: its rounding is not meant
+    rounded = [np.asarray(place.theta, np.float32) for place in places]
+    there = np.asarray(rounded, float)  # their own rounding is not meant
+    for place, point, exact in zip(places, rounded, session.measured(there, there[0]).gradients, strict=True):
+        single = np.asarray(program(jnp.asarray(point)), float)
         found.append(compare(single, exact, sizes(subject, place.theta), place.name))
     kept = [finding for finding in found if finding is not None]
     lost = [finding for finding in kept if finding.verdict is Verdict.PRECISION_LOST]
@@ -56,12 +53,3 @@ def identifiability_findings(session: Session, places: tuple[Place, ...]) -> tup
         f"singular value {worst.share:.1g} of the largest)"
     )
     return (Finding(verdict=Verdict.IDENT, parameter=None, message=message),)
-
-
-def shape_findings(session: Session) -> tuple[Finding, ...]:
-    """Return the broadcasts that make more of two arrays than either has."""
-    try:
-        return broadcasts(scalar(session.subject.function), session.subject.theta)
-    except Exception as error:  # the function ran before: what fails here is the lint, and is told
-        message = f"shapes were not looked at: {first_line(error)}"
-        return (Finding(verdict=Verdict.SHAPE_LINT, parameter=None, message=message),)

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fitkit.backend import jnp
 from fitkit.gradient_check.result import Finding, Verdict
-from fitkit.gradient_check.session import Session
+from fitkit.gradient_check.session import Session, scalar
 from fitkit.gradient_check.structure import trace
 
 REPEATS = 3
 
 
-def determinism(session: Session) -> tuple[tuple[Finding, ...], float]:
+def determinism(session: Session, again: Any) -> tuple[tuple[Finding, ...], float]:
     """Return what differs between evaluations at the start, and how far values differ.
 
-    The value is taken three times and the gradient twice, from one compiled program; the function is also traced anew,
+    Value and gradient are taken three times from one compiled program; `again` is the program of the function traced anew,
     since Python may have drawn a number, or counted its calls, while it was traced.
     """
     theta = np.asarray(session.subject.theta, float)
-    values = [float(session.values(jnp.asarray(theta))) for _ in range(REPEATS)]
+    found = [session.measured(theta[None], theta) for _ in range(REPEATS)]
+    values = [float(each.values[0]) for each in found]
     finite = [value for value in values if np.isfinite(value)]
     spread = max(finite, default=0.0) - min(finite, default=0.0)
-    gradients = [session.gradients.at(session.shaken(theta)) for _ in range(2)]
     messages = []
     if len({repr(value) for value in values}) > 1:
         messages.append(f"{REPEATS} values at the start differ by up to {spread:.3g}")
-    elif not np.array_equal(gradients[0], gradients[1], equal_nan=True):
+    elif any(not np.array_equal(each.gradients, found[0].gradients, equal_nan=True) for each in found):
         messages.append("two gradients at the start differ")
-    elif (apart := _traced_apart(session, theta)) is not None:
+    elif (apart := _traced_apart(session, again, theta)) is not None:
         messages.append(f"traced twice, the function differs by {apart:.3g}: Python draws or counts while it is traced")
         spread = max(spread, apart)
-    found = tuple(Finding(verdict=Verdict.NONDET, parameter=None, message=message) for message in messages)
-    return found, spread
+    told = tuple(Finding(verdict=Verdict.NONDET, parameter=None, message=message) for message in messages)
+    return told, spread
 
 
-def _traced_apart(session: Session, theta: Any) -> float | None:
+def _traced_apart(session: Session, again: Any, theta: Any) -> float | None:
     """Return by how much two programs of the function differ in value; None where they are the same."""
     from jax.extend.core import jaxpr_as_fun
 
-    again = trace(partial(session.function), theta)
+    again = trace(scalar(session.subject.function), theta) if again is None else again
     if _text(again) == _text(session.closed) and _same(again.consts, session.closed.consts):
         return None
     first, second = (float(jaxpr_as_fun(program)(jnp.asarray(theta))[0]) for program in (again, session.closed))

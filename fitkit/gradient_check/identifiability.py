@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitkit.backend import Kernel, jax, jnp
-from fitkit.gradient_check.modes import directional, refusal
+from fitkit.gradient_check.modes import directional, refusal, traced
+from fitkit.gradient_check.program import CHEAP
+from fitkit.gradient_check.structure import called, structure, trace
 from fitkit.gradient_check.subject import Subject
 
 Vector = NDArray[np.float64]
@@ -54,7 +56,8 @@ def blind_directions(residuals: Callable[[Any], Any], points: Sequence[tuple[Vec
     elif refusal(directional(residuals), first, first) is not None:
         return []
     else:
-        spectra = [_lanczos(residuals, theta, scale, rows) for theta, scale in points]
+        products = _products(residuals, first)
+        spectra = [_lanczos(products, theta, scale, rows) for theta, scale in points]
     return [_least(values, vectors, max(rows, free)) for values, vectors in spectra]
 
 
@@ -74,14 +77,12 @@ def _jacobian(residuals: Callable[[Any], Any], theta: Vector, rows: int) -> Call
     Forward mode where that takes fewer passes, unless only the other is to be had: a custom_vjp has no forward mode, and a
     while_loop no reverse mode.
     """
-
-    def flat(point: Any) -> Any:
-        return jnp.ravel(residuals(point))
-
+    flat = called(trace(lambda point: jnp.ravel(residuals(point)), theta))
     ways = [jax.jacfwd(flat), jax.jacrev(flat)]
     for way in ways if len(theta) <= rows else reversed(ways):
-        if refusal(way, theta) is None:
-            return Kernel(way).for_work(rows * len(theta))
+        program = traced(way, theta)
+        if not isinstance(program, str):
+            return Kernel(program).light  # for three calls
     return None
 
 
@@ -99,25 +100,30 @@ def _dense(jacobian: NDArray[np.float64]) -> tuple[Vector, NDArray[np.float64]]:
     return values, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
 
 
+def _products(residuals: Callable[[Any], Any], theta: Vector) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the programs of J v and J'u, of the point and the vector."""
+    closed = trace(lambda point: jnp.ravel(residuals(point)), theta)
+    flat, heavy = called(closed), structure(closed).heavy
+    push = Kernel(directional(flat)).for_work(3 * heavy // CHEAP)
+    return push, Kernel(lambda point, image: jax.vjp(flat, point)[1](image)[0]).for_work(4 * heavy // CHEAP)
+
+
 def _lanczos(
-    residuals: Callable[[Any], Any], theta: Vector, scale: Vector, rows: int
+    products: tuple[Callable[..., Any], Callable[..., Any]], theta: Vector, scale: Vector, rows: int
 ) -> tuple[Vector, NDArray[np.float64]]:
     """Return the ends of the spectrum by Golub-Kahan bidiagonalisation with full reorthogonalisation.
 
     The smallest value is an upper bound: a direction that it shows to be blind is, others may be missed.
     """
+    push, pull = products
     point, size = jnp.asarray(theta), jnp.asarray(scale)
-    _, pull = jax.vjp(lambda shift: jnp.ravel(residuals(point + size * shift)), jnp.zeros_like(point))
-    push = jax.jit(
-        lambda v: jax.jvp(lambda s: jnp.ravel(residuals(point + size * s)), (jnp.zeros_like(point),), (v,))[1]
-    )
     right = [np.random.default_rng(0).standard_normal(len(theta))]
     right[0] /= np.linalg.norm(right[0])
     images: list[Vector] = []
     for _ in range(min(LANCZOS_STEPS, len(theta), rows)):
-        image = np.asarray(push(jnp.asarray(right[-1])), float)
+        image = np.asarray(push(point, size * right[-1]), float)
         images.append(image)
-        following = np.asarray(pull(jnp.asarray(image))[0], float)
+        following = np.asarray(size * pull(point, image), float)
         for _again in range(2):
             following = following - np.asarray(right).T @ (np.asarray(right) @ following)
         length = float(np.linalg.norm(following))

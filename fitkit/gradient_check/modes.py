@@ -8,7 +8,7 @@ from typing import Any, final
 
 from fitkit.backend import jax, jnp
 from fitkit.gradient_check.program import first_line
-from fitkit.gradient_check.structure import operations
+from fitkit.gradient_check.structure import called, operations
 
 
 @final
@@ -26,25 +26,30 @@ class Gradient:
 
 def differentiate(function: Callable[[Any], Any], theta: Any) -> Gradient:
     """Return the gradient of `function`, in reverse mode or, where it has none (`while_loop`), in forward mode."""
-    reverse = jax.grad(function)
-    reason = refusal(reverse, theta)
-    if reason is None:
+    reverse = traced(jax.grad(function), theta)
+    if not isinstance(reverse, str):
         return Gradient(function=reverse, mode="reverse")
-    forward = jax.jacfwd(function)
-    if refusal(forward, theta) is None:
-        return Gradient(function=forward, mode="forward", reason=reason)
-    return Gradient(function=None, mode="none", reason=reason)
+    forward = traced(jax.jacfwd(function), theta)
+    if not isinstance(forward, str):
+        return Gradient(function=forward, mode="forward", reason=reverse)
+    return Gradient(function=None, mode="none", reason=reverse)
 
 
 def refusal(function: Callable[..., Any], *arguments: Any) -> str | None:
     """Return why JAX cannot trace `function`, or None if it can."""
+    found = traced(function, *arguments)
+    return found if isinstance(found, str) else None
+
+
+def traced(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any] | str:
+    """Return `function`, of one array, as the program that JAX makes of it, or why JAX cannot trace it."""
     try:
         program = jax.make_jaxpr(function)(*(jnp.asarray(argument) for argument in arguments))
     except Exception as error:  # JAX refuses with TypeError, ValueError, NotImplementedError and its own
         return first_line(error)
     if any(equation.primitive.name == "custom_lin" for equation in operations(program.jaxpr)):
         return "a custom_vjp function has no forward mode"  # JAX says so only when the program is compiled
-    return None
+    return called(program)
 
 
 def directional(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

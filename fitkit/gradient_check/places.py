@@ -66,16 +66,15 @@ def _drawn(
     for attempt in range(DRAWS):
         theta = draw(session.subject, kind, generator, NEARER**attempt)
         place = session.place(name, theta, spread)
-        if np.isfinite(session.value(theta)) and np.all(np.isfinite(place.gradient)):
+        if np.isfinite(place.value) and np.all(np.isfinite(place.gradient)):
             times = "once" if attempt == 1 else f"{attempt} times"
             return [place], [f"{name}: drawn again {times}, where value and gradient are finite"] if attempt else []
     return [], [f"{name}: left out, no point near the start has a finite value and gradient"]
 
 
 def _wrong(session: Session, place: Place) -> Finding | None:
-    value = session.value(place.theta)
-    if not np.isfinite(value):
-        message = f"the value at the {place.name} is {value}"
+    if not np.isfinite(place.value):
+        message = f"the value at the {place.name} is {place.value}"
         return Finding(verdict=Verdict.NONFINITE_VALUE, parameter=None, message=message)
     spoiled = np.flatnonzero(~np.isfinite(place.gradient))
     if len(spoiled) == 0:

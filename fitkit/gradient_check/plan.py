@@ -8,8 +8,8 @@ from typing import final
 from fitkit.gradient_check.ladder import offsets
 from fitkit.gradient_check.settings import PointKind, Settings
 
-WORK = 4_000_000_000
-"""Numbers that the operations of all lines together may make: some seconds on two cores."""
+WORK = 1_000_000_000
+"""Numbers that the operations of all lines together may make: about a second."""
 SWEEP_UP_TO = 64
 """Entries up to which each moves alone."""
 FEW_RUNGS = 21

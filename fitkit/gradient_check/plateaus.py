@@ -128,16 +128,17 @@ def plateaus(quotients: Quotients, claimed: float) -> tuple[Plateau, ...]:
     plateau; one more column, Aitken's, removes whatever single power there is, so that |x|**1.5 has a derivative too.
     """
     ratio = float(quotients.steps[0] / quotients.steps[1])
-    column, amplification, found = quotients.values, 1.0, []
-    for j in range(COLUMNS):
-        if j:
-            power = ratio ** (quotients.order * j)
-            column = column[1:] + (column[1:] - column[:-1]) / (power - 1)
-            amplification *= (power + 1) / (power - 1)
-        found += _windows(quotients, column, j, np.full(len(column), amplification), claimed)
+    column, grown = quotients.values, np.ones(len(quotients.values))
+    columns, amplifications = [column], [grown]
+    for j in range(1, COLUMNS):
+        power = ratio ** (quotients.order * j)
+        column = column[1:] + (column[1:] - column[:-1]) / (power - 1)
+        grown = grown[1:] * (power + 1) / (power - 1)
+        columns.append(column)
+        amplifications.append(grown)
     with np.errstate(all="ignore"):
         limit, grown = _aitken(quotients.values)
-    return (*found, *_windows(quotients, limit, 2, grown, claimed))
+    return _sure(quotients, [*columns, limit], [*amplifications, grown], claimed)
 
 
 def _aitken(values: Vector) -> tuple[Vector, Vector]:
@@ -152,42 +153,54 @@ def _aitken(values: Vector) -> tuple[Vector, Vector]:
     return np.where(kept, limit, np.nan), np.where(kept, ((1 + shrink) / (1 - shrink)) ** 2, 1.0)
 
 
-def _windows(table: Quotients, column: Vector, reach: int, amplification: Vector, claimed: float) -> list[Plateau]:
-    """Return the sure plateaus of one column, whose k-th entry rests on the rungs k to k + reach."""
-    count = len(column) - 2
-    fine = np.arange(count) + 2 + reach
-    values, steps = column[2:], table.steps[fine]
-    first, second = np.abs(np.diff(column))[:-1], np.abs(np.diff(column))[1:]
+def _sure(table: Quotients, columns: list[Vector], amplifications: list[Vector], claimed: float) -> tuple[Plateau, ...]:
+    """Return the sure plateaus of all columns; the last entry of each rests on the last rung.
+
+    Columns are rows here, shape (columns, rungs), each put at the rung of the smallest step that its entries rest on.
+    """
+    rungs, narrow = len(table.steps), np.full((len(columns), len(table.steps)), np.nan)
+    grown = narrow.copy()
+    for row, (column, amplification) in enumerate(zip(columns, amplifications, strict=True)):
+        narrow[row, rungs - len(column) :] = column
+        grown[row, rungs - len(column) :] = amplification
+    reach = np.asarray([rungs - len(column) for column in columns])
+    fine = np.arange(2, rungs)  # the rung on which a plateau ends, of three successive entries
+    values, steps = narrow[:, 2:], table.steps[fine]
+    first, second = np.abs(narrow[:, 1:-1] - narrow[:, :-2]), np.abs(values - narrow[:, 1:-1])
+    floors, sizes = (
+        np.stack([_up_to(numbers, 3 + more)[2:] for more in range(COLUMNS)])[reach]
+        for numbers in (table.floors, table.sizes)
+    )
     with np.errstate(all="ignore"):
-        amplitudes = np.maximum(_over(table.floors, reach + 3)[:count], _scatter(table, values, fine))
-        noise = _over(amplification, 3) * amplitudes / steps
+        amplitudes = np.maximum(floors, _scatter(table, values, fine))
+        noise = np.maximum(np.maximum(grown[:, 2:], grown[:, 1:-1]), grown[:, :-2]) * amplitudes / steps
         errors = np.maximum(first, second) + noise
-        sizes = _over(table.sizes, reach + 3)[:count]
         converges = second <= np.maximum(noise, 0.5 * first)
         last, before = np.abs(table.bends[fine]), np.abs(table.bends[fine - 2])
         # At a kink the central quotient stands still at no derivative: the one-sided slopes must run together.
         straight = last <= np.maximum(np.maximum(0.6 * before, 4 * amplitudes / steps), errors)
         sure = errors <= SURE * np.maximum(sizes, claimed)
-    finite = np.isfinite(errors) & np.isfinite(_over(np.abs(table.values), reach + 3)[:count])
-    return [
-        Plateau(value=float(values[k]), error=float(errors[k]), size=float(sizes[k]), step=float(steps[k]))
-        for k in np.flatnonzero(finite & converges & straight & sure)
-    ]
+    kept = np.isfinite(errors) & np.isfinite(sizes) & converges & straight & sure
+    return tuple(
+        Plateau(value=float(values[j, k]), error=float(errors[j, k]), size=float(sizes[j, k]), step=float(steps[k]))
+        for j, k in np.argwhere(kept)
+    )
 
 
-def _over(values: Vector, length: int) -> Vector:
-    """Return the largest of each `length` successive values; NaN where one is NaN."""
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(values, length).max(axis=1), float)
+def _up_to(values: Vector, length: int) -> Vector:
+    """Return for each entry the largest of it and the `length` - 1 before it; NaN where one is NaN or missing."""
+    padded = np.concatenate([np.full(length - 1, np.nan), values])
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, length).max(axis=1), float)
 
 
-def _scatter(table: Quotients, values: Vector, fine: NDArray[np.int64]) -> Vector:
+def _scatter(table: Quotients, values: NDArray[np.float64], fine: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the noise of the function's values as the quotients on the next smaller steps show it, for each plateau."""
     last = len(table.steps) - 1
     rest = fine[:, None] + np.arange(1, AFTER + 1)
-    apart = np.abs(table.values[np.minimum(rest, last)] - values[:, None]) * table.steps[np.minimum(rest, last)]
-    apart = np.sort(np.where((rest <= last) & np.isfinite(apart), apart, np.inf), axis=1)
-    count = np.sum(np.isfinite(apart), axis=1)
-    rows = np.arange(len(values))
-    low, high = np.maximum(count - 1, 0) // 2, count // 2
-    middle = 0.5 * (apart[rows, low] + apart[rows, np.minimum(high, AFTER - 1)])
-    return np.asarray(np.where(count >= FEWEST_AFTER, middle, 0.0), float)
+    near = np.minimum(rest, last)
+    apart = np.abs(table.values[near] - values[:, :, None]) * table.steps[near]
+    apart = np.sort(np.where((rest <= last) & np.isfinite(apart), apart, np.inf), axis=-1)
+    count = np.sum(np.isfinite(apart), axis=-1)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, AFTER - 1)
+    ends = np.take_along_axis(apart, np.stack([low, high], axis=-1), axis=-1)
+    return np.asarray(np.where(count >= FEWEST_AFTER, 0.5 * (ends[..., 0] + ends[..., 1]), 0.0), float)

@@ -15,7 +15,7 @@ from fitkit.gradient_check.jumps import first_jump, largest_jump
 from fitkit.gradient_check.ladder import LARGEST, Line, Vector, line, offsets
 from fitkit.gradient_check.noise import Quantum, quantum
 from fitkit.gradient_check.program import Program, along
-from fitkit.gradient_check.result import Verdict
+from fitkit.gradient_check.result import NAN, Verdict
 
 WIDEN = 1e3
 """How much longer a line becomes whose largest step is still too small for the noise."""
@@ -37,6 +37,9 @@ class Place:
     """Gradients at the point with its entries rounded otherwise, shape (shakes, free)."""
     spread: float = 0.0
     """How far repeated values differ."""
+    value: float = NAN
+    ahead: float | None = None
+    """The derivative along the session's direction `across` in forward mode; None where that is not another way."""
 
     def condition(self, direction: Vector) -> float:
         """Return the most that rounding theta changes <g, d>."""

@@ -15,6 +15,12 @@ Matrix = NDArray[np.float64]
 
 ELEMENTS = 4_000_000
 """Numbers that one batch may hold at any one operation."""
+MOST = 512
+"""Points of one batch."""
+CHEAP = 10
+"""A check makes a few hundred calls where a fit makes thousands: a quick compilation pays for work so many times larger."""
+FILLED = 2_000_000
+"""Numbers that a whole batch makes up to which every batch is filled up: that costs less than to compile another size."""
 
 
 @final
@@ -25,13 +31,15 @@ class Program:
         function: theta -> an array of a fixed shape.
         width: the numbers of its widest operation at one point, by which batches are sized.
         heavy: numbers of all its operations together.
+        most: points of one batch at the most.
     """
 
-    def __init__(self, function: Callable[[Any], Any], *, width: int, heavy: int) -> None:
+    def __init__(self, function: Callable[[Any], Any], *, width: int, heavy: int, most: int = MOST) -> None:
         self._function = function
-        self._batch = max(1, min(512, ELEMENTS // max(width, 1)))
-        self._single = Kernel(function).for_work(heavy)
-        self._many = Kernel(jax.vmap(function)).for_work(heavy)
+        self._batch = max(1, min(most, ELEMENTS // max(width, 1)))
+        self._filled = most < MOST or self._batch * heavy <= FILLED
+        self._single = Kernel(function).for_work(heavy // CHEAP)
+        self._many = Kernel(jax.vmap(function)).for_work(heavy // CHEAP)
         self.alone = self._batch == 1
         """Whether points are evaluated one after the other."""
         self.reason = ""
@@ -43,7 +51,7 @@ class Program:
 
     def at(self, points: Matrix) -> NDArray[np.float64]:
         """Return the function at each of `points`, shape (points, free), as a host array, shape (points, ...)."""
-        if not self.alone and len(points) > 1:
+        if not self.alone:
             try:
                 return self._batched(points)
             except Exception as error:  # a callback, a primitive without a batching rule: say why, go on
@@ -51,7 +59,7 @@ class Program:
         return np.stack([self._one(point) for point in points])
 
     def _batched(self, points: Matrix) -> NDArray[np.float64]:
-        size = min(self._batch, _rounded_up(len(points)))
+        size = self._batch if self._filled else min(self._batch, _rounded_up(len(points)))
         parts = []
         for start in range(0, len(points), size):
             part = points[start : start + size]

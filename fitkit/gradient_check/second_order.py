@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from fitkit.backend import jnp
-from fitkit.gradient_check.modes import curvature, directional, refusal
+from fitkit.gradient_check.modes import curvature, refusal
 from fitkit.gradient_check.points import random_direction, sizes
 from fitkit.gradient_check.probe import Place
-from fitkit.gradient_check.program import Program
 from fitkit.gradient_check.result import Finding, Verdict
 from fitkit.gradient_check.session import Session, open_session
 from fitkit.gradient_check.subject import Subject
@@ -76,29 +75,16 @@ def modes_agree(session: Session, places: tuple[Place, ...]) -> tuple[tuple[Find
     """Return a finding where forward and reverse mode differ, and notes on modes that there are not."""
     if session.way.mode == "forward":
         return (), (f"forward mode was used: {session.way.reason}",)
-    forward = directional(session.function)
-    if not places or session.subject.gradient is not None:
-        return (), ()
-    reason = refusal(forward, places[0].theta, places[0].theta)
-    if reason is not None:
-        return (), (f"forward mode unavailable: {reason}",)
-    free = len(places[0].theta)
-    stacked = Program(
-        lambda both: forward(both[:free], both[free:]),
-        width=4 * session.structure.width,
-        heavy=3 * session.structure.heavy,
-    )
+    if session.no_forward:
+        return (), (f"forward mode unavailable: {session.no_forward}",) if places else ()
     found = []
     for place in places:
-        draws = np.random.default_rng([session.settings.seed, 4])
-        held = np.zeros(free, bool)
-        move = random_direction(session.subject, place.theta, held, "", draws).signs * sizes(
-            session.subject, place.theta
-        )
-        ahead = float(stacked.at(np.concatenate([place.theta, move])[None])[0])
+        if place.ahead is None:
+            continue
+        move = session.across(place.theta)
         back = float(place.gradient @ move)
         level = ROUNDING * session.structure.epsilon * float(np.abs(place.gradient) @ np.abs(move))
-        if abs(ahead - back) > level + 10 * place.condition(move):
-            message = f"forward and reverse mode disagree at {place.name}: {ahead:.10g} and {back:.10g}"
+        if abs(place.ahead - back) > level + 10 * place.condition(move):
+            message = f"forward and reverse mode disagree at {place.name}: {place.ahead:.10g} and {back:.10g}"
             found.append(Finding(verdict=Verdict.SYMMETRY, parameter=None, message=message))
     return tuple(found[:1]), ()

@@ -25,7 +25,7 @@ class Settings:
     """2 also tests Hessian-vector products along the lines."""
     budget: float | None = None
     """Seconds; to stay within them points are dropped, then directions, then rungs."""
-    measure: bool = True
+    measure: bool = False
     """Also time the value and the gradient."""
     warn: bool = False
     """Staircases, discontinuities and non-determinism warn instead of failing."""

@@ -5,28 +5,47 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 from fitkit.backend import jax, jnp
+from fitkit.gradient_check.program import first_line
 from fitkit.gradient_check.result import Finding, Verdict
-from fitkit.gradient_check.structure import operations, source
+from fitkit.gradient_check.structure import operations, source, trace
 
 _PROMOTED = re.compile(r"for (?P<operation>\w+) on shapes (?P<shapes>.*?)\. Set the")
 _SHAPE = re.compile(r"\(([\d, ]*)\)")
 
 
-def broadcasts(function: Callable[[Any], Any], theta: Any) -> tuple[Finding, ...]:
-    """Return a warning for each operation whose result is larger than either operand because a dimension was added.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A function traced once more, and what was seen while it was."""
+
+    program: Any
+    """A closed jaxpr; None where the function could not be traced again."""
+    findings: tuple[Finding, ...]
+
+
+def watched_trace(function: Callable[[Any], Any], theta: Any) -> Watched:
+    """Trace `function`, and warn of each operation whose result is larger than either operand for an added dimension.
 
     (3,) - (3, 1) is a (3, 3) array, and its mean a loss of nine differences that nobody meant. JAX tells of each such
     promotion when asked to; one whose result has the shape of one operand (a bias added to rows) is what it looks like.
     """
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            with jax.numpy_rank_promotion("warn"):
+                program = trace(function, theta)
+    except Exception as error:  # the function ran before: what fails here is the lint, and is told
+        message = f"shapes were not looked at: {first_line(error)}"
+        return Watched(program=None, findings=(Finding(verdict=Verdict.SHAPE_LINT, parameter=None, message=message),))
+    return Watched(program=program, findings=_broadcasts(told))
+
+
+def _broadcasts(told: list[warnings.WarningMessage]) -> tuple[Finding, ...]:
     found: dict[str, Finding] = {}
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        with jax.numpy_rank_promotion("warn"):
-            jax.make_jaxpr(partial(function))(jnp.asarray(theta))  # a new function: traced again
     for warning in told:
         match = _PROMOTED.search(str(warning.message))
         shapes = [_numbers(text) for text in _SHAPE.findall(match["shapes"])] if match else []

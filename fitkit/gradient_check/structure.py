@@ -51,6 +51,14 @@ def trace(function: Callable[[Any], Any], theta: Any) -> Any:
     return jax.make_jaxpr(function)(jnp.asarray(theta))
 
 
+def called(closed: Any) -> Callable[..., Any]:
+    """Return a closed jaxpr of one output as a function, which costs less to trace again than what it was made of."""
+    from jax.extend.core import jaxpr_as_fun
+
+    program = jaxpr_as_fun(closed)
+    return lambda *arguments: program(*arguments)[0]
+
+
 def sub_programs(equation: Any) -> list[Any]:
     """Return the programs inside one operation (of a loop, a branch, a call), not closed."""
     from jax.extend.core import ClosedJaxpr, Jaxpr

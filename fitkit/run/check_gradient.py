@@ -50,6 +50,8 @@ class CheckOptions:
     """Seconds."""
     warn: bool = False
     inconclusive_fails: bool = False
+    measure: bool = False
+    """Also time the value and the gradient."""
     stdin: BinaryIO | None = None
 
 
@@ -126,6 +128,7 @@ def _settings(config: Config, options: CheckOptions) -> Settings:
         order=options.order,
         budget=options.budget,
         warn=options.warn,
+        measure=options.measure,
         allow_kinks=section.allow_kinks,
         allow_stop_gradient=section.allow_stop_gradient,
         surrogate=section.surrogate,
