@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -58,14 +58,20 @@ def fitkit(
     return python("-m", "fitkit", *map(str, arguments), cwd=cwd, stdin=stdin, changes=changes)
 
 
-def here(*arguments: str | Path) -> Outcome:
+def here(*arguments: str | Path, cwd: Path | None = None) -> Outcome:
     """Run the command with `arguments` in this process, where what is compiled and imported is kept."""
     from fitkit.cli.main import main
 
     out, err, thresholds, before = io.StringIO(), io.StringIO(), gc.get_threshold(), sys.argv
     sys.argv = ["fitkit", *map(str, arguments)]
     try:
-        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
+        with (
+            chdir(cwd or Path.cwd()),
+            warnings.catch_warnings(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as left,
+        ):
             main()
     finally:
         sys.argv = before

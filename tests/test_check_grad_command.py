@@ -38,7 +38,7 @@ def of_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
         text = "data: {values: {t: [1], y: [0]}}\nloss: {kind: expression, expression: prediction}\n"
         text += f"model: {{kind: python, function: m.py:{name}, inputs: [t], target: y}}\n"
         written(folder, f"{name}.yaml", f"{text}parameters: {{x: {start}}}\n")
-    done = fitkit("check-grad", ".", "--allow-python", "--json", cwd=folder)
+    done = here("check-grad", ".", "--allow-python", "--json", cwd=folder)
     assert done.code == 6
     return documents(done.out)
 
@@ -137,13 +137,13 @@ def test_a_least_squares_model_without_forward_mode_is_checked_and_what_train_sa
     model = "model: {kind: python, function: m.py:f, inputs: [x], target: y}\n"
     rest = f"parameters: {{a: 1, b: 1, c: 1}}\noptimizer: {optimizer}\n"
     written(tmp_path, "c.yaml", data + model + rest)
-    done = fitkit("check-grad", "c.yaml", "--allow-python", "--json", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--allow-python", "--json", cwd=tmp_path)
     (document,) = map(json.loads, done.out.splitlines())
     (note,) = (note for note in document["notes"] if "`train`" in note)
     assert "jax.custom_vjp` has no forward mode" in note
     assert "jax.custom_jvp" in note
     assert verdicts(document) <= {"pass", "unused"}
-    trained = fitkit("train", "c.yaml", "--allow-python", cwd=tmp_path)
+    trained = here("train", "c.yaml", "--allow-python", cwd=tmp_path)
     assert trained.code == 2
     assert "has no forward mode" in trained.err
 
@@ -169,10 +169,10 @@ def test_a_model_that_runs_at_the_start_alone_is_inconclusive(tmp_path: Path) ->
     written(tmp_path, "m.py", FAR)
     text = "data: {values: {t: [1], y: [0]}}\nmodel: {kind: python, function: m.py:f, inputs: [t], target: y}\n"
     written(tmp_path, "c.yaml", text + "parameters: {x: 1}\n")
-    first = fitkit("check-grad", "c.yaml", "--allow-python", "--json", "--junit", "out.xml", cwd=tmp_path)
+    first = here("check-grad", "c.yaml", "--allow-python", "--json", "--junit", "out.xml", cwd=tmp_path)
     assert (json.loads(first.out)["verdict"], first.code) == ("inconclusive", 0)
     assert ET.parse(tmp_path / "out.xml").getroot().findall("testsuite/testcase/skipped")  # noqa: S314 - our own
-    strict = fitkit("check-grad", "c.yaml", "--allow-python", "--inconclusive", "fail", cwd=tmp_path)
+    strict = here("check-grad", "c.yaml", "--allow-python", "--inconclusive", "fail", cwd=tmp_path)
     assert strict.code == 6
     assert "cannot be resolved" in strict.out
 
@@ -205,7 +205,7 @@ def of_formulas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]
     folder = tmp_path_factory.mktemp("formulas")
     for name, (text, _, _) in FORMULAS.items():
         written(folder, f"{name}.yaml", text)
-    return documents(fitkit("check-grad", ".", "--json", cwd=folder).out)
+    return documents(here("check-grad", ".", "--json", cwd=folder).out)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -218,12 +218,12 @@ def test_formulas_have_their_class_and_exit_code(of_formulas: dict[str, Document
 def test_policies_and_warn_change_the_verdict_and_are_told(tmp_path: Path) -> None:
     stairs = FORMULAS["stairs"][0]
     written(tmp_path, "stairs.yaml", stairs)
-    done = fitkit("check-grad", "stairs.yaml", "--warn", cwd=tmp_path)
+    done = here("check-grad", "stairs.yaml", "--warn", cwd=tmp_path)
     assert done.code == 0, done.out
     assert "policy warn" in done.out
     text = "minimize: x**2\nparameters: {x: 1, b: {start: 1, fixed: true}}\n"
     written(tmp_path, "c.yaml", text + "check_grad: {allow_kinks: true, scale: {x: 2}, domain: {x: [0, 3]}}\n")
-    done = fitkit("check-grad", "c.yaml", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", cwd=tmp_path)
     assert done.code == 0
     for words in ("allow_kinks", "scale: x by 2", "domain: x from 0 to 3"):
         assert words in done.out
@@ -243,7 +243,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_document_has_the_keys_of_the_contract(tmp_path: Path) -> None:
     written(tmp_path, "line.yaml", LINE + "check_grad: {claims: {slope: x}}\n")
-    done = fitkit("check-grad", "line.yaml", "--json", "--at", "start", cwd=tmp_path)
+    done = here("check-grad", "line.yaml", "--json", "--at", "start", cwd=tmp_path)
     document = json.loads(done.out)
     assert document["schema"] == "fitkit.check_grad/1"
     assert (document["path"], document["verdict"], document["exit_code"]) == ("line.yaml", "pass", 0)
@@ -271,10 +271,10 @@ def test_the_document_has_the_keys_of_the_contract(tmp_path: Path) -> None:
 
 def test_points_and_second_order(tmp_path: Path) -> None:
     written(tmp_path, "c.yaml", "minimize: (1 - a)**2 + 100 * (b - a**2)**2\nparameters: {a: -1.2, b: 1}\n")
-    done = fitkit("check-grad", "c.yaml", "--at", "solution", "--order", "2", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--at", "solution", "--order", "2", cwd=tmp_path)
     assert done.code == 0, done.out
     assert "at 1 point in 8 directions and along 2 parameters; second derivatives" in " ".join(done.out.split())
-    done = fitkit("check-grad", "c.yaml", "--at", "random", "--json", "--budget", "60", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--at", "random", "--json", "--budget", "60", cwd=tmp_path)
     assert all(check["point"].startswith("random") for check in json.loads(done.out)["checks"])
 
 
@@ -285,11 +285,11 @@ def test_several_configs_the_worst_exit_code_and_junit(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     written(tmp_path / "run", "result.json", "{}")
     written(tmp_path / "run", "config.yaml", "nonsense")
-    done = fitkit("check-grad", ".", "--junit", "out.xml", cwd=tmp_path)
+    done = here("check-grad", ".", "--junit", "out.xml", cwd=tmp_path)
     assert done.code == 6
     assert done.out.splitlines()[-1] == "2 configs: 1 passed, 1 failed"
     written(tmp_path, "c_mistake.yaml", LINE.replace("x + offset", "x + ofset"))
-    done = fitkit("check-grad", "*.yaml", "--quiet", "--junit", "out.xml", "--set", "seed=1", cwd=tmp_path)
+    done = here("check-grad", "*.yaml", "--quiet", "--junit", "out.xml", "--set", "seed=1", cwd=tmp_path)
     assert done.code == 2
     assert len(done.out.splitlines()) == 5  # three configs, the parent that the glob names, and their count
     root = ET.parse(tmp_path / "out.xml").getroot()  # noqa: S314 - our own
@@ -305,14 +305,14 @@ def test_several_configs_the_worst_exit_code_and_junit(tmp_path: Path) -> None:
 
 def test_control_characters_do_not_break_the_junit_document(tmp_path: Path) -> None:
     written(tmp_path, "odd\x1b\x07name.yaml", "minimize: x**2\nparameters: {x: 1}\n")
-    done = fitkit("check-grad", ".", "--junit", "out.xml", "--at", "start", cwd=tmp_path)
+    done = here("check-grad", ".", "--junit", "out.xml", "--at", "start", cwd=tmp_path)
     assert done.code == 0
     assert "odd\\x1b\\x07name" in (ET.parse(tmp_path / "out.xml").getroot()[0].get("name") or "")  # noqa: S314 - our own
 
 
 def test_a_report_that_cannot_be_written_is_8(tmp_path: Path) -> None:
     written(tmp_path, "line.yaml", LINE)
-    done = fitkit("check-grad", "line.yaml", "-q", "--at", "start", "--junit", "no/such/folder/out.xml", cwd=tmp_path)
+    done = here("check-grad", "line.yaml", "-q", "--at", "start", "--junit", "no/such/folder/out.xml", cwd=tmp_path)
     assert (done.code, done.out) == (8, "")
     assert "error[E801]" in done.err
     over = here("check-grad", tmp_path / "line.yaml", "--junit", tmp_path / "line.yaml")
@@ -325,7 +325,7 @@ def test_a_report_that_cannot_be_written_is_8(tmp_path: Path) -> None:
 def test_mistakes(tmp_path: Path, arguments: list[str], code: int) -> None:
     written(tmp_path, "line.yaml", LINE)
     written(tmp_path, "data.yaml", "data: absent.csv\nmodel: y ~ a * x\nparameters: {a: 1}\n")
-    done = fitkit("check-grad", *arguments, "--json", cwd=tmp_path)
+    done = here("check-grad", *arguments, "--json", cwd=tmp_path)
     assert done.code == code
     if "--at" not in arguments:
         assert json.loads(done.out)["errors"][0]["message"]
@@ -333,7 +333,7 @@ def test_mistakes(tmp_path: Path, arguments: list[str], code: int) -> None:
 
 def test_single_precision(tmp_path: Path) -> None:
     written(tmp_path, "c.yaml", LINE + "precision: float32\n")
-    done = fitkit("check-grad", "c.yaml", "--json", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--json", cwd=tmp_path)
     assert done.code == 0, done.out
 
 
@@ -349,7 +349,7 @@ def test_the_page(tmp_path: Path) -> None:
     # What lies at the rounding of another processor: error bars, tolerances, and the digits they leave.
     page = re.sub(r"\b\d+e-\d+", "#e-##", re.sub(r"\d+/\d+", "##/##", masked(done.out)))
     golden("cli_check_grad.txt", re.sub(r"agrees to \d+ digits", "agrees to ## digits", page))
-    every = fitkit("check-grad", "line.yaml", "--at", "start", "-v", cwd=tmp_path).out
+    every = here("check-grad", "line.yaml", "--at", "start", "-v", cwd=tmp_path).out
     header = next(line for line in every.splitlines() if line.startswith("point"))
     assert header.split() == [
         "point",

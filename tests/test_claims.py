@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import ROOT, fitkit, written
+from command import ROOT, fitkit, here, written
 from fitting import assembled, source
 
 from fitkit.gradient_check import ClaimVerdict
@@ -171,10 +171,10 @@ def test_arrays_stay_where_they_are_and_have_no_claims(tmp_path: Path) -> None:
     text += "model: {kind: python, function: m.py:f, inputs: [x], target: y}\n"
     text += "parameters: {w: {shape: [2], start: {normal: 0.5}}, b: 0.3}\n"
     written(tmp_path, "c.yaml", text + "check_grad: {scale: {w: 1}, claims: {b: {formula: 2 * x, expect: refuted}}}\n")
-    done = fitkit("check-grad", "c.yaml", "--allow-python", "--at", "start", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--allow-python", "--at", "start", cwd=tmp_path)
     assert done.code == 0, done.out + done.err
     written(tmp_path, "c.yaml", text + "check_grad: {claims: {w: x}}\n")
-    done = fitkit("check-grad", "c.yaml", "--allow-python", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--allow-python", cwd=tmp_path)
     assert done.code == 2
     assert "`w` is an array" in done.err
 
@@ -182,11 +182,11 @@ def test_arrays_stay_where_they_are_and_have_no_claims(tmp_path: Path) -> None:
 def test_parameters_of_coded_inputs(tmp_path: Path) -> None:
     text = "data: {values: {z: [u, v, w, u, v], y: [1, 2, 3, 4, 6]}}\nmodel: {kind: linear, inputs: [z], target: y}\n"
     written(tmp_path, "c.yaml", text + "check_grad: {claims: {'z=v': z == 'v', intercept: 1}}\n")
-    done = fitkit("check-grad", "c.yaml", "--at", "start", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", "--at", "start", cwd=tmp_path)
     assert done.code == 0, done.out + done.err
     assert "2 claims confirmed" in " ".join(done.out.split())
     written(tmp_path, "c.yaml", text + "check_grad: {scale: {'z=x': 1}}\n")
-    done = fitkit("check-grad", "c.yaml", cwd=tmp_path)
+    done = here("check-grad", "c.yaml", cwd=tmp_path)
     assert done.code == 2
     assert "c.yaml:3:22" in done.err
 
@@ -226,18 +226,18 @@ def test_train_refuses_what_is_for_the_check_alone(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_exit_codes_of_claims(tmp_path: Path, claims: str, code: int) -> None:
     written(tmp_path, "c.yaml", f"minimize: x**2\nparameters: {{x: 1}}\ncheck_grad: {{claims: {claims}}}\n")
-    assert fitkit("check-grad", "c.yaml", cwd=tmp_path).code == code
+    assert here("check-grad", "c.yaml", cwd=tmp_path).code == code
 
 
 def test_names_in_claims_are_checked_at_their_place(tmp_path: Path) -> None:
     text = "data: {values: {time: [1, 2], y: [1, 2]}}\nmodel: y ~ rate * time\nparameters: {rate: 1}\n"
     written(tmp_path, "c.yaml", text + "check_grad:\n  claims: {rte: time, rate: tine}\n")
-    done = fitkit("validate", "c.yaml", cwd=tmp_path)
+    done = here("validate", "c.yaml", cwd=tmp_path)
     assert done.code == 2
     assert "c.yaml:5:12" in done.err
     assert "did you mean `rate`?" in done.err
     written(tmp_path, "c.yaml", text + "check_grad:\n  claims: {rate: tine}\n")
-    done = fitkit("validate", "c.yaml", cwd=tmp_path)
+    done = here("validate", "c.yaml", cwd=tmp_path)
     assert "c.yaml:5:18" in done.err
     assert "did you mean `time`?" in done.err
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import fitkit
+from command import here
 from fitting import ROOT, fit, right_digits
 
 FOLDER = ROOT / "configs"
@@ -109,8 +109,8 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     ],
 )
 def test_every_config_has_the_gradient_of_its_objective(part: str, least: int) -> None:
-    """From its own file, by the real command; those of `configs/claims` are in test_claims.py."""
-    done = fitkit("check-grad", part, "--allow-python", "--json")
+    """From its own file, by the command; those of `configs/claims` are in test_claims.py."""
+    done = here("check-grad", part, "--allow-python", "--json", cwd=ROOT)
     documents = [json.loads(line) for line in done.out.splitlines()]
     assert done.code == 0, done.out
     assert [document["verdict"] for document in documents] == ["pass"] * len(documents)
