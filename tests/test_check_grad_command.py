@@ -349,7 +349,7 @@ def test_the_page(tmp_path: Path) -> None:
     # What lies at the rounding of another processor: error bars, tolerances, and the digits they leave.
     page = re.sub(r"\b\d+e-\d+", "#e-##", re.sub(r"\d+/\d+", "##/##", masked(done.out)))
     golden("cli_check_grad.txt", re.sub(r"agrees to \d+ digits", "agrees to ## digits", page))
-    every = here("check-grad", "line.yaml", "--at", "start", "-v", cwd=tmp_path).out
+    every = fitkit("check-grad", "line.yaml", "--at", "start", "-v", cwd=tmp_path).out
     header = next(line for line in every.splitlines() if line.startswith("point"))
     assert header.split() == [
         "point",
