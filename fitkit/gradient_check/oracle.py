@@ -42,22 +42,30 @@ class Compared:
     notes: tuple[str, ...] = ()
 
 
-def compare_with(framework: Framework, problem: Problem, start: Vector, seed: int) -> Compared:
-    """Compare a problem with the same problem in another framework, at the start and two points near it.
+def compare_with(frameworks: Sequence[Framework], problem: Problem, start: Vector, seed: int) -> Compared:
+    """Compare a problem with the same problem in other frameworks, at the start and two points near it.
 
     Args:
-        framework: the oracle's.
+        frameworks: the oracles'.
         problem: in float64.
         start: theta, shape (free,).
         seed: of the other points.
     """
+    owns: dict[int, _Own] = {}
+    said = []
+    for framework in frameworks:
+        part, notes = _part(problem, _MOST_ROWS[framework.name], framework.name)
+        own = owns.setdefault(0 if part.rows is None else len(part.rows), _Own(part))
+        said.append(_said(framework, own, tuple(_points(start, seed)), notes))
+    return _joined(said)
+
+
+def _said(framework: Framework, own: _Own, points: Sequence[tuple[str, Vector]], notes: list[str]) -> Compared:
+    """Return what one oracle says of the problem of `own`."""
     name = framework.name
-    part, notes = _part(problem, _MOST_ROWS[name], name)
     try:
-        objective = OracleObjective(part, framework)
-        found = [
-            said for point, theta in _points(start, seed) for said in _at(framework, part, objective, point, theta)
-        ]
+        objective = OracleObjective(own.problem, framework)
+        found = [said for point, theta in points for said in _at(framework, own, objective, point, theta)]
     except NotLoweredError as error:
         return Compared(notes=(f"against {name}: not compared, {error} cannot be written in {name}",))
     except NoCounterpartError as error:
@@ -97,12 +105,11 @@ def _points(start: Vector, seed: int) -> Iterator[tuple[str, Vector]]:
 
 
 def _at(
-    framework: Framework, problem: Problem, objective: OracleObjective, point: str, theta: Vector
+    framework: Framework, own: _Own, objective: OracleObjective, point: str, theta: Vector
 ) -> Iterator[Check | Finding]:
     """Yield what the oracle says at one point; nothing where fitkit's own numbers are not finite."""
     import numpy as np
 
-    own = _Own(problem)
     value, gradient = own.value_and_gradient(theta)
     if not (math.isfinite(value) and np.isfinite(gradient).all()):
         return
@@ -121,7 +128,7 @@ def _at(
     yield Check(
         point=point,
         direction=f"against {framework.name}",
-        parameter=problem.layout.coordinates[worst],
+        parameter=own.problem.layout.coordinates[worst],
         autodiff=float(gradient[worst]),
         numerical=float(other[worst]),
         error_estimate=math.nan,
@@ -138,7 +145,7 @@ class _Own:
     """fitkit's value and gradient, and what rounding may have done to them."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+        self.problem = problem
         self._both = Kernel(jax.value_and_grad(problem.objective)).light
         self._sizes: tuple[float, Vector] | None = None
 
@@ -191,7 +198,7 @@ class _Own:
         import numpy as np
 
         if self._sizes is None:
-            problem, rows = self._problem, self._problem.rows
+            problem, rows = self.problem, self.problem.rows
             if rows is None:
                 self._sizes = (0.0, np.zeros(len(theta)))
             else:
@@ -207,7 +214,7 @@ class _Own:
         return self._sizes
 
 
-def joined(parts: Sequence[Compared]) -> Compared:
+def _joined(parts: Sequence[Compared]) -> Compared:
     """Return what several oracles said together."""
     return Compared(
         checks=tuple(check for part in parts for check in part.checks),
