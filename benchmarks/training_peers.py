@@ -28,7 +28,7 @@ ROSENBROCK = """import jax.numpy as jnp
 
 
 def residuals(parameters, inputs):
-    x = parameters["x"] + jnp.tile(jnp.array([-1.2, 1.0]), 500)
+    x = parameters["x"] + jnp.tile(jnp.array([-2.2, 0.0]), 500)
     return jnp.concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]])
 """
 
@@ -82,7 +82,7 @@ def config(folder: Path, task: str) -> dict[str, Any]:
         return {
             "data": {"values": {"i": list(range(2 * SIZE - 2)), "zero": [0] * (2 * SIZE - 2)}},
             "model": {"kind": "python", "function": "rosenbrock.py:residuals", "inputs": ["i"], "target": "zero"},
-            "parameters": {"x": {"shape": [SIZE], "start": 0.0}},
+            "parameters": {"x": {"shape": [SIZE], "start": 1.0}},
             "optimizer": "lbfgs",
             "stopping": {"max_steps": 50_000},
             "uncertainty": "none",

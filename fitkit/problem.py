@@ -291,8 +291,10 @@ class Problem:
 
     def smooth_penalties(self, theta: Theta) -> Scalar:
         """Return l2/2 sum_j v_j² + h/n sum_p z_p², and what constraints add where there is an augmentation."""
-        root = jnp.sqrt(self.regularization.l2 / 2)  # zero times the square of a huge value would be no number
-        shrinkage: Scalar = jnp.sum((root * self.weights(theta)) ** 2)
+        shrinkage = jnp.zeros((), theta.dtype)
+        if not self.regularization.is_zero("l2"):
+            root = jnp.sqrt(self.regularization.l2 / 2)  # zero times the square of a huge value would be no number
+            shrinkage = jnp.sum((root * self.weights(theta)) ** 2)
         if self.augmentation is not None:
             overshoots = self._overshoots(theta, self.augmentation)
             shrinkage += jnp.sum(self.augmentation.weights / 2 * overshoots**2)
@@ -317,10 +319,20 @@ class Problem:
 
     def objective(self, theta: Theta) -> Scalar:
         """Return the whole objective at theta."""
+        return self.smooth_objective(theta, self.rows, self.total_weight) + self.kinked_penalty(theta)
+
+    def penalty(self, theta: Theta) -> Scalar:
+        """Return what the objective has beside the mean over rows."""
+        return self.smooth_penalties(theta) + self.kinked_penalty(theta)
+
+    def kinked_penalty(self, theta: Theta) -> Scalar:
+        """Return l1 sum_j |v_j|, rounded as far as the smoothing says."""
+        if self.regularization.is_zero("l1"):
+            return jnp.zeros((), theta.dtype)
         weights = self.weights(theta)
         width = None if self.smoothing is None else self.smoothing.weights
         absolute = jnp.sum(jnp.abs(weights) if width is None else rounded_root(weights, width) ** 2)
-        return self.smooth_objective(theta, self.rows, self.total_weight) + self.regularization.l1 * absolute
+        return self.regularization.l1 * absolute
 
     def sides(self, theta: Theta) -> tuple[ConstraintValues, ConstraintValues]:
         """Return the left and the right side of each constraint, shape (constraints,) each."""
@@ -379,7 +391,7 @@ def register_component(cls: type[Component]) -> None:
 @cache
 def register_pytrees() -> None:
     """Teach JAX which parts of problems, models and losses are traced; does nothing the second time."""
-    components: tuple[type[Component], ...] = (Regularization, Prior, *MODELS, *LOSSES)
+    components: tuple[type[Component], ...] = (Prior, *MODELS, *LOSSES)
     for cls in components:
         register_component(cls)
     traced = (
@@ -398,6 +410,7 @@ def register_pytrees() -> None:
     _register(Problem, traced=traced)
     _register(InputMatrix, traced=("matrix",))
     jax.tree_util.register_pytree_node(RowData, _flatten_rows, _unflatten_rows)
+    jax.tree_util.register_pytree_node(Regularization, _flatten_penalties, _unflatten_penalties)
 
 
 def _numbers(cls: type) -> tuple[str, ...]:
@@ -433,3 +446,18 @@ def _unflatten_rows(keys: tuple[Any, ...] | None, leaves: tuple[Any, ...]) -> Ro
     *columns, target, sigma, weight = leaves
     inputs = columns[0] if keys is None else dict(zip(keys, columns, strict=True))
     return RowData(inputs=inputs, target=target, sigma=sigma, weight=weight)
+
+
+def _flatten_penalties(penalties: Regularization) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """A penalty of zero is structure: programs without one do not pay for it, and a sweep over others compiles once."""
+    present = tuple(field.name for field in fields(penalties) if not penalties.is_zero(field.name))
+    return tuple(getattr(penalties, name) for name in present), present
+
+
+def _unflatten_penalties(present: tuple[str, ...], leaves: tuple[Any, ...]) -> Regularization:
+    penalties = Regularization()
+    for name, value in zip(present, leaves, strict=True):
+        object.__setattr__(
+            penalties, name, value
+        )  # leaves may be tracers or placeholders, which construction would check
+    return penalties

@@ -18,3 +18,8 @@ class Regularization(Component):
     """The weight of half the sum of squares."""
     l1: NonNegative = 0.0
     """The weight of the sum of absolute values."""
+
+    def is_zero(self, name: str) -> bool:
+        """Return whether a penalty is the number zero, and not one that is traced and may have any value."""
+        value = getattr(self, name)
+        return isinstance(value, float | int) and value == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.evidence.along_slope import gain_along_slope
+from fitkit.evidence.by_products import assess_by_products
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
 from fitkit.evidence.least_squares import assess_least_squares
 from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-__all__ = ["CLOSE", "EXACT_UP_TO", "FLAT_BELOW", "Evidence", "assess", "confirms", "gain_along_slope", "optimality_at"]
+__all__ = [
+    "CLOSE",
+    "EXACT_UP_TO",
+    "FLAT_BELOW",
+    "Evidence",
+    "assess",
+    "assess_by_products",
+    "confirms",
+    "gain_along_slope",
+    "optimality_at",
+]
 
 
 def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start: Vector | None = None) -> Evidence:

@@ -8,7 +8,7 @@ from fitkit.backend import array, kernel
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.evidence.smooth_distance import SmoothDistance
-from fitkit.optimizers.smooth_kernels import expand_smooth
+from fitkit.optimizers.smooth_kernels import expand_smooth, slope_of
 from fitkit.problem import Problem
 from fitkit.types import Scalar, Theta
 
@@ -24,6 +24,8 @@ FLAT_BELOW = 1e-12
 """An eigenvalue of the scaled Hessian below this is flat: rounding in a Hessian of unit diagonal is about 1e-15."""
 NEARLY_FLAT = 1e-6
 """An eigenvalue below this share of the largest may be made of the slope that is left."""
+LARGE = 1_000_000
+"""Rows times parameters from which a program for the gradient alone pays."""
 MOST_DESCENTS = 3
 LOST = 1e-6
 """An effect that fell to this share of what it was at the start has vanished."""
@@ -58,12 +60,16 @@ def _steepest(slopes: Vector, directions: Matrix, theta: Vector, seen: Vector) -
     return float(np.max(np.abs(slopes) / np.where(np.array(lengths) > 0, lengths, 1.0), initial=0.0))
 
 
+def _work(problem: Problem) -> int:
+    """Return rows times parameters."""
+    return max(1, problem.layout.size) * (1 if problem.rows is None else len(problem.rows))
+
+
 def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix] | None:
     """Return value, gradient and Hessian at theta, or None where one is not finite."""
     import numpy as np
 
-    work = len(theta) ** 2 * (1 if problem.rows is None else len(problem.rows))
-    parts = expand_smooth.for_work(work)(problem, array(theta, problem.lower.dtype))
+    parts = expand_smooth.for_work(len(theta) * _work(problem))(problem, array(theta, problem.lower.dtype))
     value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
     if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         return None
@@ -178,7 +184,7 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     dtype, own = problem.lower.dtype, np.maximum(np.abs(theta), seen)
 
     def objective(point: Vector) -> float:
-        return float(objective_of.light(problem, array(point, dtype)))
+        return float(objective_of.for_work(_work(problem))(problem, array(point, dtype)))
 
     level = (gradient == 0) & (np.diag(hessian) == 0)
     held = pressed(problem, theta, gradient) | rests_on_wall(problem, theta, level, own, objective, value)
@@ -226,8 +232,11 @@ def _distance(problem: Problem, theta: Vector, gradient: Vector, hessian: Matrix
     import numpy as np
 
     def slopes(moved: Vector) -> Vector:
-        expansion = _expand(problem, moved)
-        return np.full(len(theta), np.inf) if expansion is None else expansion[1]
+        if _work(problem) <= LARGE:
+            expansion = _expand(problem, moved)  # whose program there is already
+            return np.full(len(theta), np.inf) if expansion is None else expansion[1]
+        slope = np.asarray(slope_of.full(problem, array(moved, problem.lower.dtype))[1], np.float64)
+        return slope if np.isfinite(slope).all() else np.full(len(theta), np.inf)
 
     inside = np.ix_(movable, movable)
     scale, values, vectors, _ = _spectrum(hessian[inside])

@@ -76,6 +76,8 @@ def walk_by_epochs(
         returns = walk.losses(progress.theta)[0] <= history.rows()[0].loss
     found = progress.best_theta if returns else progress.theta
     loss, held_out = walk.losses(found)
+    if walk.batches == 1 and not returns:  # an update from all rows knows the loss where it led, to the last digit
+        loss = float(progress.value)
     rows = history.rows()
     if reason is not Reason.INTERRUPTED and int(progress.step) > 0 and not np.isfinite(loss):
         reason = Reason.NOT_FINITE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fitkit.backend import Kernel, array, jax, jnp, kernel, lax
-from fitkit.evidence import assess, confirms
+from fitkit.evidence import assess, assess_by_products, confirms
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule, judge
@@ -37,8 +37,6 @@ class _Carry(NamedTuple):
     best_value: Any
     best_step: Any
     best_theta: Theta
-    largest: Theta
-    """The largest |theta_j| so far, shape (free,)."""
     rows: Any
     """The rows of this block, shape (BLOCK_ROWS, 3), of which `filled` are written."""
     filled: Any
@@ -50,7 +48,7 @@ def _begin(problem: Problem, optimizer: Solver, rule: StopRule, theta: Theta, se
     zero = jnp.asarray(0)
     code = judge(rule, zero, zero, state.measures, jnp)
     rows = jnp.zeros((BLOCK_ROWS, 3), theta.dtype).at[0].set(_row(state))
-    return _Carry(state, zero, code, state.measures.value, zero, state.theta, jnp.abs(state.theta), rows, zero + 1)
+    return _Carry(state, zero, code, state.measures.value, zero, state.theta, rows, zero + 1)
 
 
 @kernel()
@@ -75,7 +73,6 @@ def _advance(problem: Problem, optimizer: Solver, rule: StopRule, carry: _Carry,
             jnp.where(better, state.measures.value, c.best_value),
             best_step,
             jnp.where(better, state.theta, c.best_theta),
-            jnp.fmax(c.largest, jnp.abs(state.theta)),
             c.rows.at[c.filled].set(_row(state)),
             c.filled + 1,
         )
@@ -105,17 +102,18 @@ def walk_in_blocks(
     advance: Callable[..., _Carry] = _for_work(_advance, size)
     carry = begin(problem, optimizer, rule, array(theta, problem.lower.dtype), seed)
     history = History()
-    per_step, restarts = np.nan, 0
+    per_step, restarts, before = np.nan, 0, np.zeros(len(theta))
     while True:
         step, code, filled, rows = (np.asarray(part) for part in (carry.step, carry.code, carry.filled, carry.rows))
         first = int(step) - int(filled) + 1
         fresh = [HistoryRow(first + k, *map(float, rows[k])) for k in range(int(filled))]
         reason = Reason(int(code)) or outside(stopping, watch, int(step))
         history.add(fresh)
-        reason = _checked(problem, rule, carry, reason, may_restart=restarts < MOST_RESTARTS)
+        largest = np.fmax(before, np.asarray(carry.state.largest, np.float64))
+        reason = _checked(problem, rule, carry, largest, reason, may_restart=restarts < MOST_RESTARTS)
         if reason is Reason.RUNNING and int(code):
             # The learned curvature misjudged what is left: begin again from here with the exact one.
-            restarts += 1
+            restarts, before = restarts + 1, largest
             carry = _again(begin(problem, optimizer, rule, carry.state.theta, seed), carry)
         for row in fresh:
             watch.show(row)
@@ -131,7 +129,7 @@ def walk_in_blocks(
     patient = reason is Reason.PATIENCE
     return Search(
         theta=np.asarray(carry.best_theta if patient else carry.state.theta, np.float64),
-        largest=np.asarray(carry.largest, np.float64),
+        largest=largest,
         reason=reason,
         history=history.rows(),
         final=best if patient else last,
@@ -140,15 +138,19 @@ def walk_in_blocks(
     )
 
 
-def _checked(problem: Problem, rule: StopRule, carry: _Carry, reason: Reason, *, may_restart: bool) -> Reason:
+def _checked(
+    problem: Problem, rule: StopRule, carry: _Carry, largest: NDArray[np.float64], reason: Reason, *, may_restart: bool
+) -> Reason:
     """Return the reason that the exact derivatives support: a claim may be refuted, and a stall may be at the minimum."""
     import numpy as np
 
     if reason not in {*CLAIMS, Reason.STALLED}:
         return reason
 
-    theta, largest = (np.asarray(part, np.float64) for part in (carry.state.theta, carry.largest))
-    evidence = assess(problem, theta, largest)
+    theta = np.asarray(carry.state.theta, np.float64)
+    evidence = assess_by_products(problem, theta, largest)
+    if evidence is None or not confirms(evidence, rule.gtol):
+        evidence = assess(problem, theta, largest)
     if reason is Reason.STALLED:
         return Reason.STEP_SMALL if evidence.known and confirms(evidence, rule.gtol) else reason
     if confirms(evidence, rule.gtol):
@@ -164,7 +166,6 @@ def _again(fresh: _Carry, before: _Carry) -> _Carry:
         step=before.step,
         code=jnp.zeros_like(before.code),
         best_step=before.step,
-        largest=before.largest,
     )
 
 

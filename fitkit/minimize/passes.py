@@ -166,10 +166,9 @@ def _value_and_gradient(training: Training, theta: Theta, step: Any) -> tuple[Sc
     if key is not None:  # chance is in the updates only, never in what is said of the loss
         noisy = lambda t: problem.smooth_objective(t, problem.rows, problem.total_weight, key)  # noqa: E731 - an argument
         return problem.objective(theta), jax.grad(noisy)(theta)
-    absolute = problem.objective(theta) - problem.smooth_objective(theta, problem.rows, problem.total_weight)
     smooth = lambda t: problem.smooth_objective(t, problem.rows, problem.total_weight)  # noqa: E731 - an argument
     value, gradient = jax.value_and_grad(smooth)(theta)
-    return value + absolute, gradient
+    return value + problem.kinked_penalty(theta), gradient
 
 
 def _full_update(training: Training, p: Progressed, parts: Parts) -> Progressed:

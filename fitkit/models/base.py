@@ -44,6 +44,11 @@ class Model(Component):
         return True
 
     @property
+    def weighs(self) -> tuple[str | None, tuple[str, ...]] | None:
+        """The parameter that is added, and those that columns of an `InputMatrix` are multiplied by, where that is all."""
+        return None
+
+    @property
     @abstractmethod
     def inputs_used(self) -> tuple[str, ...] | None:
         """The columns read for predictions, or None where only the table tells columns from parameters (a formula)."""

@@ -93,6 +93,11 @@ class LinearModel(Model):
         return tuple(f"{name}[{level}]" for level in self.classes for name in self._rows_of_weights)
 
     @property
+    def weighs(self) -> tuple[str | None, tuple[str, ...]] | None:
+        """The intercept and the features, where they are the parameters that are searched."""
+        return (INTERCEPT if self.intercept else None, self.features) if self.classes is None else None
+
+    @property
     def inner_shapes(self) -> dict[str, tuple[int, ...]] | None:
         """The parameters that are searched, where those of the classes are computed from them: one less than classes each."""
         if self.classes is None:

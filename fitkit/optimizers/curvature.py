@@ -159,6 +159,7 @@ class IterativeCurvature:
             array(inside, bool),
             array(radius, dtype),
             array(FORCING, dtype),
+            2 * len(slope),
         )
         step, product = np.asarray(walk.step, np.float64), np.asarray(walk.product, np.float64)
         return step, product, bool(walk.inside), bool(walk.convex)

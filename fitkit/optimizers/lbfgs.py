@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple, final
 
-from fitkit.backend import jax, jnp, lax
+from fitkit.backend import jax, jnp
 from fitkit.optimizers.base import Solver
-from fitkit.optimizers.line_search import LinePoint, search
+from fitkit.optimizers.compact_curvature import (
+    CompactCurvature,
+    inverse_product,
+    measured_for,
+    with_pair,
+    without_pairs,
+)
+from fitkit.optimizers.line_search import LinePoint, search, sums
+from fitkit.optimizers.row_blocks import value_and_gradient
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem
 from fitkit.types import FreeMask, PositiveCount, Scalar, Theta, Truth, WholeScalar
@@ -23,16 +32,11 @@ class CurvatureState(NamedTuple):
     gradient: Theta
     measures: Measures
     evaluations: WholeScalar
-    steps: jax.Array
-    """The last moves s, shape (memory, free), in a ring; zero where there is none yet."""
-    slopes: jax.Array
-    """The changes of gradient y along them, shape (memory, free)."""
-    curvatures: jax.Array
-    """s'y of each pair, shape (memory,); zero marks an empty place."""
-    following: WholeScalar
-    """The place of the next pair; the newest stands before it."""
-    newton: Theta
-    """H g over the parameters that can move, shape (free,)."""
+    curvature: CompactCurvature
+    direction: Theta
+    """Where the next search goes: -H g over the parameters that can move, or -g where that does not descend, shape (free,)."""
+    slope: Scalar
+    """g' times the direction."""
     metric: jax.Array
     """The inverse curvature before any pair, shape (free, free) or (free,)."""
     largest: Theta
@@ -60,52 +64,36 @@ class LimitedMemoryBFGS(Solver):
         """Return the state at theta, shape (free,)."""
         del seed
         theta = jnp.clip(theta, problem.lower, problem.upper)
-        value, gradient = jax.value_and_grad(problem.objective)(theta)
-        empty, no_pairs = jnp.zeros((self.memory, theta.size), theta.dtype), jnp.zeros(self.memory, theta.dtype)
-        metric = _first_metric(problem, theta)
+        value, gradient = value_and_gradient(problem, theta)
         unknown = jnp.asarray(jnp.nan, theta.dtype)
         no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
-        measures = Measures(value, unknown, unknown, unknown, no, no, no, _finite(value, gradient))
-        state = CurvatureState(
+        begun = CurvatureState(
             theta=theta,
             gradient=gradient,
-            measures=measures,
+            measures=Measures(value, unknown, unknown, unknown, no, no, no, no),
             evaluations=jnp.asarray(1),
-            steps=empty,
-            slopes=empty,
-            curvatures=no_pairs,
-            following=jnp.asarray(0),
-            newton=jnp.zeros_like(theta),
-            metric=metric,
+            curvature=without_pairs(self.memory, theta),
+            direction=jnp.zeros_like(theta),
+            slope=jnp.zeros_like(value),
+            metric=_first_metric(problem, theta),
             largest=jnp.abs(theta),
-            doubt=jnp.asarray(1),
+            doubt=jnp.asarray(0),
         )
-        return _measured(problem, state, moved=no, before=value, last=jnp.zeros_like(theta))
+        return _measured(problem, begun, LinePoint(theta, value, gradient), no)
 
     def step(self, problem: Problem, state: CurvatureState) -> CurvatureState:
         """Return the state after one line search; where it fails, curvature is given up piece by piece, then it is stalled."""
-        movable = _movable(problem, state.theta, state.gradient)
-        direction = -state.newton
-        descends = jnp.vdot(state.gradient, direction) < 0
-        direction = jnp.where(descends, direction, -jnp.where(movable, state.gradient, 0.0))
 
         def project(theta: Theta) -> Theta:
             return jnp.clip(theta, problem.lower, problem.upper)
 
         start = LinePoint(state.theta, state.measures.value, state.gradient)
-        first = _first_length(state, direction)
-        point, better, trials = search(jax.value_and_grad(problem.objective), project, start, direction, first)
-        moved = better & jnp.any(point.theta != state.theta)
-        following = _after(state, point, moved)._replace(evaluations=state.evaluations + trials)
-        measured = _measured(
-            problem, following, moved=moved, before=state.measures.value, last=following.theta - state.theta
-        )
-        final_failure = ~moved & (state.doubt >= 2)
-        return measured._replace(measures=measured.measures._replace(stalled=final_failure))
-
-
-def _finite(value: Scalar, gradient: Theta) -> Truth:
-    return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+        evaluate = partial(value_and_gradient, problem)
+        point, moved, trials = search(evaluate, project, start, state.direction, state.slope, _first_length(state))
+        found = _measured(problem, state, point, moved)
+        stalled = ~moved & (state.doubt >= 2)
+        measures = found.measures._replace(stalled=stalled)
+        return found._replace(evaluations=state.evaluations + trials, measures=measures)
 
 
 def _first_metric(problem: Problem, theta: Theta) -> jax.Array:
@@ -129,63 +117,14 @@ def _movable(problem: Problem, theta: Theta, gradient: Theta) -> FreeMask:
     return ~(((theta <= problem.lower) & (gradient > 0)) | ((theta >= problem.upper) & (gradient < 0)))
 
 
-def _inverse_curvature(state: CurvatureState, movable: FreeMask) -> Theta:
-    """Return H g over the movable parameters, by the two-loop recursion from the newest pair to the oldest and back.
-
-    Pairs are read where they stand: a copy of them all would cost more than the recursion.
-    """
-    memory = state.curvatures.shape[0]
-    newest_first = (state.following - 1 - jnp.arange(memory)) % memory
-
-    def downwards(q: Theta, place: WholeScalar) -> tuple[Theta, tuple[Scalar, Scalar]]:
-        step, slope, weight = _pair(state, place, movable)
-        alpha = weight * jnp.vdot(step, q)
-        return q - alpha * slope, (alpha, weight)
-
-    q, (alphas, weights) = lax.scan(downwards, jnp.where(movable, state.gradient, 0.0), newest_first)
-    r = _apply_metric(state.metric, q, movable) * _metric_scale(state, movable)
-
-    def upwards(r: Theta, pair: tuple[WholeScalar, Scalar, Scalar]) -> tuple[Theta, None]:
-        place, alpha, weight = pair
-        step, slope = (jnp.where(movable, part[place], 0.0) for part in (state.steps, state.slopes))
-        return r + step * (alpha - weight * jnp.vdot(slope, r)), None
-
-    return lax.scan(upwards, r, (newest_first, alphas, weights), reverse=True)[0]
-
-
-def _pair(state: CurvatureState, place: WholeScalar, movable: FreeMask) -> tuple[Theta, Theta, Scalar]:
-    """Return s and y over the movable parameters, and 1 / s'y, or zero where the pair is of no use.
-
-    Cutting a pair down may cost it its positive curvature: such a pair is passed over.
-    """
-    step, slope = (jnp.where(movable, part[place], 0.0) for part in (state.steps, state.slopes))
-    product, curvature = jnp.vdot(step, slope), state.curvatures[place]
-    usable = (curvature > 0) & (product > 1e-14 * jnp.abs(curvature))
-    return step, slope, jnp.where(usable, 1.0 / jnp.where(usable, product, 1.0), 0.0)
-
-
-def _apply_metric(metric: jax.Array, vector: Theta, movable: FreeMask) -> Theta:
-    product = metric @ vector if metric.ndim == 2 else metric * vector
-    return jnp.where(movable, product, 0.0)
-
-
-def _metric_scale(state: CurvatureState, movable: FreeMask) -> Scalar:
-    """Return s'y / y'My of the newest pair, which scales the metric M to the curvature last seen; 1 before any."""
-    _, slope, weight = _pair(state, (state.following - 1) % state.curvatures.shape[0], movable)
-    length = jnp.vdot(slope, _apply_metric(state.metric, slope, movable))
-    known = (weight > 0) & (length > 0)
-    return jnp.where(known, 1.0 / jnp.where(known, weight * length, 1.0), 1.0)
-
-
-def _first_length(state: CurvatureState, direction: Theta) -> Scalar:
+def _first_length(state: CurvatureState) -> Scalar:
     """Return 1, but a cautious length before any pair: one that does not foretell a fall below the objective's own size.
 
     A Hessian that is rounding, as far out on a slope without curvature, would otherwise send the first trial to infinity.
     """
-    slope = jnp.abs(jnp.vdot(state.gradient, direction))
-    size = jnp.abs(state.measures.value)
+    slope, size = jnp.abs(state.slope), jnp.abs(state.measures.value)
     cautious = jnp.where((size > 0) & (slope > 0), size / jnp.where(slope > 0, slope, 1.0), 1.0)
-    return jnp.where(jnp.any(state.curvatures > 0), 1.0, jnp.minimum(1.0, cautious))
+    return jnp.where(jnp.any(state.curvature.products > 0), 1.0, jnp.minimum(1.0, cautious))
 
 
 def _plain_metric(state: CurvatureState) -> jax.Array:
@@ -194,50 +133,53 @@ def _plain_metric(state: CurvatureState) -> jax.Array:
     return jnp.diag(size) if state.metric.ndim == 2 else size
 
 
-def _after(state: CurvatureState, point: LinePoint, moved: Truth) -> CurvatureState:
-    """Return the state at `point`, with the newest pair if its curvature is positive; or with less curvature, if not moved."""
-    step, slope = point.theta - state.theta, point.gradient - state.gradient
-    product, place = jnp.vdot(step, slope), state.following
-    positive = moved & (product > 1e-16 * jnp.linalg.norm(step) * jnp.linalg.norm(slope))
-    curvatures = state.curvatures.at[place].set(jnp.where(positive, product, state.curvatures[place]))
-    value = jnp.where(moved, point.value, state.measures.value)
-    return state._replace(
-        theta=jnp.where(moved, point.theta, state.theta),
-        gradient=jnp.where(moved, point.gradient, state.gradient),
-        measures=state.measures._replace(value=value),
-        steps=state.steps.at[place].set(jnp.where(positive, step, state.steps[place])),
-        slopes=state.slopes.at[place].set(jnp.where(positive, slope, state.slopes[place])),
-        curvatures=jnp.where(moved, curvatures, 0.0),
-        following=jnp.where(positive, (place + 1) % curvatures.shape[0], place),
-        metric=jnp.where(moved | (state.doubt < 1), state.metric, _plain_metric(state)),
-        largest=jnp.where(moved, jnp.maximum(state.largest, jnp.abs(point.theta)), state.largest),
-        doubt=jnp.where(moved, 0, state.doubt + 1),
-    )
-
-
-def _measured(problem: Problem, state: CurvatureState, *, moved: Truth, before: Scalar, last: Theta) -> CurvatureState:
-    """Return the state with its measures.
+def _measured(problem: Problem, state: CurvatureState, point: LinePoint, moved: Truth) -> CurvatureState:
+    """Return the state at the point that a search from `state` has found, with its measures; or with less curvature.
 
     The slope is judged in the learned metric H: sqrt(g'Hg / 2 |f|), the root of the share of the objective that a Newton
     step would still remove, or the largest Newton step relative to its parameter, where the objective itself ends at zero.
     """
-    value = state.measures.value
-    movable = _movable(problem, state.theta, state.gradient)
-    newton = _inverse_curvature(state, movable)
-    decrease = jnp.maximum(jnp.vdot(jnp.where(movable, state.gradient, 0.0), newton), 0.0) / 2
+    theta, value, gradient = point
+    movable = _movable(problem, theta, gradient)
+    step, slope = theta - state.theta, gradient - state.gradient
+    differs = jnp.where(movable == state.curvature.movable, 0.0, 1.0)
+    along, of_step, of_slope, changed, unknown = sums(step * slope, step**2, slope**2, differs, 0.0 * gradient)
+    positive = moved & (along > 1e-16 * jnp.sqrt(of_step) * jnp.sqrt(of_slope))
+    metric = jnp.where(moved | (state.doubt < 1), state.metric, _plain_metric(state))
+    learned = with_pair(state.curvature, step, slope, along, moved=moved, positive=positive)
+    fresh = jnp.where(changed > 0, len(learned.products), jnp.where(positive, 1, 0))
+    curvature = measured_for(learned, metric, movable, fresh)
+    newton = inverse_product(curvature, metric, gradient)
+    free = jnp.where(movable, gradient, 0.0)
+    descent, steepest = sums(free * newton, free**2)
+    decrease = jnp.maximum(descent, 0.0) / 2
     share = jnp.sqrt(decrease / jnp.where(value != 0, jnp.abs(value), jnp.inf))
     share = jnp.where(value != 0, share, jnp.where(decrease == 0, 0.0, jnp.inf))
-    size = jnp.where(state.largest > 0, state.largest, 1.0)
+    largest = jnp.fmax(state.largest, jnp.abs(theta))
+    size = jnp.where(largest > 0, largest, 1.0)
     # Whether the step of a parameter that has always been zero is small, nobody knows.
-    shares = jnp.where((newton != 0) & (state.largest == 0), jnp.inf, jnp.abs(newton) / size)
-    remaining = jnp.max(shares, initial=0.0)
-    change = jnp.max(jnp.abs(last) / jnp.where(state.theta != 0, jnp.abs(state.theta), size), initial=0.0)
+    shares = jnp.where((newton != 0) & (largest == 0), jnp.inf, jnp.abs(newton) / size)
+    changes = jnp.abs(step) / jnp.where(theta != 0, jnp.abs(theta), size)
+    remaining, change = jnp.max(jnp.stack([shares, changes]), axis=1, initial=0.0)
+    before = state.measures.value
     measures = state.measures._replace(
+        value=value,
         optimality=jnp.minimum(share, remaining),
         value_change=jnp.where(moved, (before - value) / jnp.where(before != 0, jnp.abs(before), 1.0), jnp.nan),
         theta_change=jnp.where(moved, jnp.maximum(change, remaining), jnp.nan),
         moved=moved,
-        at_rounding=jnp.minimum(share, remaining) <= (1e-6 if state.theta.dtype == jnp.float64 else 1e-3),
-        finite=_finite(value, state.gradient),
+        at_rounding=jnp.minimum(share, remaining) <= (1e-6 if theta.dtype == jnp.float64 else 1e-3),
+        finite=jnp.isfinite(value) & (unknown == 0),
     )
-    return state._replace(measures=measures, newton=newton)
+    return CurvatureState(
+        theta=theta,
+        gradient=gradient,
+        measures=measures,
+        evaluations=state.evaluations,
+        curvature=curvature,
+        direction=jnp.where(descent > 0, -newton, -free),
+        slope=jnp.where(descent > 0, -descent, -steepest),
+        metric=metric,
+        largest=largest,
+        doubt=jnp.where(moved, 0, state.doubt + 1),
+    )

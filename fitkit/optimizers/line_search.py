@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fitkit.backend import jnp, lax
+from fitkit.backend import jax, jnp, lax
 from fitkit.types import Scalar, Theta, Truth, WholeScalar
 
 SUFFICIENT = 1e-4
@@ -36,10 +36,12 @@ class _Bracket(NamedTuple):
     low: Scalar
     low_slope: Scalar
     high: Scalar
-    point: LinePoint
+    best: LinePoint
+    """Where both conditions hold, or the lowest point so far that fell enough."""
+    left: Truth
+    """Whether that is another point than the start."""
     done: Truth
     trials: WholeScalar
-    best: LinePoint
 
 
 def search(
@@ -47,18 +49,19 @@ def search(
     project: Callable[[Theta], Theta],
     start: LinePoint,
     direction: Theta,
+    slope: Scalar,
     first_length: Scalar,
 ) -> tuple[LinePoint, Truth, WholeScalar]:
-    """Return the accepted point, whether it is better than `start`, and the number of evaluations.
+    """Return the accepted point, whether it is another than `start`, and the number of evaluations.
 
     Args:
         evaluate: gives value and gradient at theta.
         project: clips theta into the box; the path is project(theta + t direction).
         start: the point the path leaves.
         direction: of descent, shape (free,).
+        slope: of the objective along it.
         first_length: the t tried first.
     """
-    slope = jnp.vdot(start.gradient, direction)
     # The noise of a sum of rows: two values closer than this cannot be told apart.
     unit = jnp.finfo(start.value.dtype).eps  # type: ignore[no-untyped-call]  # JAX leaves it unannotated
     noise = 10 * unit * jnp.abs(start.value)
@@ -67,11 +70,17 @@ def search(
         theta = project(start.theta + bracket.length * direction)
         value, gradient = evaluate(theta)
         point = LinePoint(theta, value, gradient)
-        foretold = jnp.vdot(start.gradient, theta - start.theta)
         # On the wall the path no longer follows the direction: its slope is that of the components still moving.
         moving = theta == start.theta + bracket.length * direction
-        here = jnp.vdot(gradient, jnp.where(moving, direction, 0.0))
-        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+        along = jnp.where(moving, direction, 0.0)
+        foretold, here, following, unlike, unknown = sums(
+            start.gradient * (theta - start.theta),
+            gradient * along,
+            jnp.where(along != 0, 1.0, 0.0),
+            jnp.where(theta != start.theta, 1.0, 0.0),
+            0.0 * gradient,
+        )
+        finite = jnp.isfinite(value) & (unknown == 0)
         falls = finite & (value <= start.value + SUFFICIENT * foretold)
         level = finite & (value <= start.value + noise) & (here <= (2 * SUFFICIENT - 1) * slope) & (foretold <= 0)
         enough = falls | level
@@ -83,19 +92,26 @@ def search(
         inside = jnp.isfinite(secant) & (secant > low + 0.1 * (high - low)) & (secant < high - 0.1 * (high - low))
         usable = inside & finite & ~enough & (here > 0)
         within = jnp.where(usable, secant, 0.5 * (low + high))
-        wall = enough & ~flat & (jnp.sum(moving & (direction != 0)) == 0)
+        wall = enough & ~flat & (following == 0)
         length = jnp.where(jnp.isinf(high), 4 * bracket.length, within)
-        better = enough & (value < bracket.best.value + noise)
+        done = (enough & flat) | wall
+        better = done | (enough & (value < bracket.best.value + noise))
         best = LinePoint(*(jnp.where(better, new, old) for new, old in zip(point, bracket.best, strict=True)))
-        return _Bracket(length, low, low_slope, high, point, (enough & flat) | wall, bracket.trials + 1, best)
+        left = jnp.where(better, unlike > 0, bracket.left)
+        return _Bracket(length, low, low_slope, high, best, left, done, bracket.trials + 1)
 
     def unfinished(bracket: _Bracket) -> Truth:
         narrow = jnp.isfinite(bracket.high) & (bracket.high - bracket.low <= 1e-16 * bracket.high)
         return ~bracket.done & (bracket.trials < MOST_TRIALS) & ~narrow
 
     zero, infinity = jnp.zeros_like(first_length), jnp.full_like(first_length, jnp.inf)
-    opening = _Bracket(first_length, zero, slope, infinity, start, jnp.asarray(False), jnp.asarray(0), start)  # noqa: FBT003
+    no = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
+    opening = _Bracket(first_length, zero, slope, infinity, start, no, no, jnp.asarray(0))
     final = lax.while_loop(unfinished, trial, opening)
     # Without both conditions the lowest point that fell enough is still progress.
-    accepted = LinePoint(*(jnp.where(final.done, a, b) for a, b in zip(final.point, final.best, strict=True)))
-    return accepted, final.done | jnp.any(final.best.theta != start.theta), final.trials
+    return final.best, final.left, final.trials
+
+
+def sums(*terms: Theta) -> jax.Array:
+    """Return the sum of each of several vectors: one product costs less than several reductions, a kernel or three each."""
+    return jnp.stack(terms) @ jnp.ones_like(terms[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fitkit.backend import jax, jnp, kernel, lax
+from fitkit.optimizers.row_blocks import hessian_of_weighted_sum, value_and_gradient
 from fitkit.problem import Problem
 from fitkit.types import FreeMask, Scalar, Theta, Truth, WholeScalar
 
@@ -25,10 +26,13 @@ class SmoothExpansion(NamedTuple):
 @kernel()
 def expand_smooth(problem: Problem, theta: Theta) -> SmoothExpansion:
     """Return the objective, its gradient and its exact Hessian, by forward over reverse mode."""
-    value, gradient = jax.value_and_grad(problem.objective)(theta)
+    value, gradient = value_and_gradient(problem, theta)
     size = theta.shape[0]
     if size == 0:
         return SmoothExpansion(value, gradient, jnp.zeros((0, 0), theta.dtype))
+    by_products = hessian_of_weighted_sum(problem, theta)
+    if by_products is not None:
+        return SmoothExpansion(value, gradient, by_products)
     rows = 1 if problem.rows is None else len(problem.rows)
     if size * rows <= AT_ONCE:
         return SmoothExpansion(value, gradient, jax.hessian(problem.objective)(theta))
@@ -43,8 +47,7 @@ def expand_smooth(problem: Problem, theta: Theta) -> SmoothExpansion:
 @kernel()
 def slope_of(problem: Problem, theta: Theta) -> tuple[Scalar, Theta]:
     """Return the objective and its gradient."""
-    both: tuple[Scalar, Theta] = jax.value_and_grad(problem.objective)(theta)
-    return both
+    return value_and_gradient(problem, theta)
 
 
 def hessian_product(problem: Problem, theta: Theta, direction: Theta) -> Theta:
@@ -82,6 +85,8 @@ class Walk(NamedTuple):
     """Whether they ended by their tolerance, inside the trust region and without meeting negative curvature."""
     convex: Truth
     """Whether every direction on the way had positive curvature."""
+    solved: Truth
+    """Whether the tolerance was reached, inside and within the products that were allowed."""
 
 
 class _Carry(NamedTuple):
@@ -94,11 +99,19 @@ class _Carry(NamedTuple):
 
 @kernel()
 def conjugate_gradients(
-    problem: Problem, theta: Theta, slope: Theta, scale: Theta, movable: FreeMask, radius: Scalar, tolerance: Scalar
+    problem: Problem,
+    theta: Theta,
+    slope: Theta,
+    scale: Theta,
+    movable: FreeMask,
+    radius: Scalar,
+    tolerance: Scalar,
+    most: WholeScalar | int,
 ) -> Walk:
     """Return the step of Steihaug's method for min slope'p + p'Hp/2 with |D p| <= radius over the movable parameters.
 
-    It works in the coordinates D p, and ends on the sphere where it leaves it or meets negative curvature.
+    It works in the coordinates D p, and ends on the sphere where it leaves it or meets negative curvature, or after `most`
+    products with the Hessian.
     Reference: T. Steihaug, The conjugate gradient method and trust regions in large scale optimization, SIAM Journal on
     Numerical Analysis 20 (1983).
     """
@@ -117,7 +130,11 @@ def conjugate_gradients(
         length = jnp.where(leaves, _to_sphere(c.walk.step, c.direction, radius), length)
         residual = c.residual + length * along
         walk = Walk(
-            c.walk.step + length * c.direction, c.walk.product + length * along, ~leaves, c.walk.convex & convex
+            c.walk.step + length * c.direction,
+            c.walk.product + length * along,
+            ~leaves,
+            c.walk.convex & convex,
+            ~leaves,
         )
         reached = jnp.linalg.norm(residual) <= goal
         direction = -residual + jnp.vdot(residual, residual) / squared * c.direction
@@ -125,10 +142,10 @@ def conjugate_gradients(
 
     zero = jnp.zeros_like(theta)
     true = jnp.asarray(True)  # noqa: FBT003 - a traced truth value
-    opening = _Carry(Walk(zero, zero, true, true), masked, -masked, jnp.asarray(0), goal <= 0)
-    most = 2 * theta.shape[0]
-    walk = lax.while_loop(lambda c: ~c.done & (c.products < most), advance, opening).walk
-    return walk._replace(step=walk.step / scale, product=walk.product * scale)
+    opening = _Carry(Walk(zero, zero, true, true, true), masked, -masked, jnp.asarray(0), goal <= 0)
+    end = lax.while_loop(lambda c: ~c.done & (c.products < most), advance, opening)
+    walk = end.walk
+    return walk._replace(step=walk.step / scale, product=walk.product * scale, solved=walk.inside & end.done)
 
 
 def _to_sphere(step: Theta, direction: Theta, radius: Scalar) -> Scalar:
