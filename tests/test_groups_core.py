@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from grouped_tables import ALONE, DECAY, PEAK, Vector, alone, decays, peaks, table
 
-from fitkit.grouped import Alone, GroupedFit, GroupProgress, Groups, fit_groups
+from fitkit.grouped import Alone, GroupedFit, GroupProgress, Groups, fit_groups, status_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.problem import Problem
 from fitkit.result import Status
@@ -215,3 +215,21 @@ def test_errors_far_from_linear_are_those_of_the_minimum() -> None:
     x, y = [np.array([0.6615, 3.6552, 4.2611, 4.3570, 4.8665])], [np.array([3.0537, 1.3778, 0.7818, 0.9557, 1.0803])]
     problem, groups = table(DECAY, x, y)
     as_alone(problem, groups, fit_groups(problem, groups, ALONE))
+
+
+def test_groups_that_determine_no_curve_are_told_without_a_fit_of_each() -> None:
+    """Peaks of five points, most between two of them: height, place and width make up one number that is seen."""
+    x, y = peaks([5] * 120, seed=3)
+    problem, groups = table(PEAK, x, y)
+    found = fit_groups(problem, groups, ALONE)
+    flat = np.flatnonzero(found.reason == int(Reason.NOT_IDENTIFIED))
+    assert len(flat) > 20
+    assert found.alone < 10
+    for group in flat[::5].tolist():
+        assert status_of(alone(problem, groups, group).reason) is found.status(group) is Status.NOT_CONVERGED
+        assert found.message(group).startswith("Not identified: the loss does not change along a combination of a")
+        assert found.unidentified[group][0]
+        assert np.isnan(found.errors[group]).all()
+    single = alone(problem, groups, int(flat[0]))
+    # As `allow_flat` asks, each is left to a single fit.
+    assert fit_groups(problem, groups, lambda *_: single, allow_flat=True).alone >= len(flat)

@@ -31,6 +31,7 @@ def fit_groups(
     max_steps: int | None = None,
     exact: bool = False,
     sandwich: bool = False,
+    allow_flat: bool = False,
     effort: Literal["light", "full"] | None = None,
     threads: int | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -46,6 +47,7 @@ def fit_groups(
         max_steps: the most steps of a batch for each group, where the config says so.
         exact: make errors of squares from the whole Hessian, as `uncertainty: {hessian: exact}` asks.
         sandwich: make all errors by the sandwich, as `uncertainty: {sandwich: always}` asks.
+        allow_flat: leave to `alone` what the data do not determine, as `stopping: {allow_flat: true}` asks.
         effort: of compiling, by default by the amount of work: what compiles quickly runs at a third of the speed.
         threads: how many at once, by default one for each core.
         stop: asked between chunks of groups; those not fitted by then end with the reason `interrupted`.
@@ -63,7 +65,7 @@ def fit_groups(
     if batched:
         fit_in_batches(
             problem, groups, record, max_steps=max_steps, effort=effort, threads=threads, exact=exact,
-            sandwich=sandwich, stop=stop, show=show,
+            sandwich=sandwich, allow_flat=allow_flat, stop=stop, show=show,
         )  # fmt: skip
     _one_by_one(problem, groups, record, alone, stop, show)
     return record.ended("batched Levenberg-Marquardt" if batched else "one by one")

@@ -71,7 +71,9 @@ class Lanes(NamedTuple):
 
 
 @kernel("shape")
-def fit_chunks(problem: Problem, rows: RowData, chunks: Chunks, count: int, most: int, *, shape: Shape) -> Lanes:
+def fit_chunks(
+    problem: Problem, rows: RowData, chunks: Chunks, count: int, most: int, offset: float, *, shape: Shape
+) -> Lanes:
     """Return where the lanes of the first `count` chunks end after at most `most` steps each.
 
     Args:
@@ -80,13 +82,14 @@ def fit_chunks(problem: Problem, rows: RowData, chunks: Chunks, count: int, most
         chunks: where they begin.
         count: how many chunks are full, traced, so that every table and every round is the same program.
         most: traced as well.
+        offset: see `descend`; traced as well.
         shape: what the lanes need.
     """
 
     def one(index: Any) -> Lanes:
         own = jax.tree.map(lambda column: lax.dynamic_index_in_dim(column, index, keepdims=False), chunks)
         its = replace(problem, held={**problem.held, **own.held})
-        return _fit(LaneProblem(its, shape, rows, own.total, own.first, own.blocks), own, most)
+        return _fit(LaneProblem(its, shape, rows, own.total, own.first, own.blocks), own, most, offset)
 
     def body(index: Any, found: Lanes) -> Lanes:
         moved: Lanes = jax.tree.map(
@@ -100,11 +103,11 @@ def fit_chunks(problem: Problem, rows: RowData, chunks: Chunks, count: int, most
     return ended
 
 
-def _fit(lanes: LaneProblem, own: Chunks, most: Any) -> Lanes:
+def _fit(lanes: LaneProblem, own: Chunks, most: Any, offset: Any) -> Lanes:
     nothing, endless = jnp.zeros_like(own.total), jnp.full_like(own.total, jnp.inf)
     size, scatter = lanes.targets() if lanes.shape.distances else (nothing, endless)
     floor = ROUNDING * size
-    state = descend(lanes, own.theta, own.damping, floor, most)
+    state = descend(lanes, own.theta, own.damping, floor, most, offset)
     found = polish(lanes, state, floor)
     spread, pivot = covariance(lanes, found, own.dof)
     values, errors = reported(lanes, found.theta, spread, found.free)

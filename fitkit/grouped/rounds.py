@@ -7,19 +7,19 @@ threads share one compiled program, which lets go of Python's lock while it runs
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, final
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
-from fitkit.backend import jax
+from fitkit.grouped.calls import Batch, in_threads, write_down
 from fitkit.grouped.doubts import Ending, doubtful
 from fitkit.grouped.groups import GroupProgress, Groups
-from fitkit.grouped.lane_rows import Shape, shape_of
-from fitkit.grouped.packing import Columns, Piece, Room, Size, filled, gather, pieces_of, size_for
-from fitkit.grouped.program import Chunks, Lanes, fit_chunks
+from fitkit.grouped.lane_rows import shape_of
+from fitkit.grouped.packing import Columns, Piece, Room, pieces_of, size_for
+from fitkit.grouped.program import fit_chunks
 from fitkit.grouped.record import Record
+from fitkit.grouped.unconfirmed import Rest, end_flat, rest_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.problem import Problem
 
@@ -31,31 +31,19 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
-ROUNDS = 7, 15, 60, 240
-"""Steps of each round."""
+ROUNDS = (7, 1e-6), (15, 1e-6), (60, 1e-9), (240, 1e-13)
+"""Of each round the most steps, and the share of the objective that a step may still remove where a lane is polished: what
+could not be confirmed from there is looked at again from farther down."""
 AGAIN = 10.0, 1e-3
 """Dampings of the first step where another way is looked for: shorter steps, and longer ones."""
 FEW = 100
 """Groups that are fitted alone however few groups there are; of many, one in a thousand."""
+PATIENT = 1000, 1e-15
+"""The same for the few groups that have not come to rest even then: along a valley a step leads not far."""
+BY_HAND = 20
+"""Groups without a minimum that are fitted alone before another program is worth its compilation."""
 FULL_WORK = 3_000_000
 """Rows of a table from which a program that runs three times as fast is worth its compilation."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What the calls of a batch have in common."""
-
-    problem: Problem
-    groups: Groups
-    columns: Columns
-    size: Size
-    shape: Shape
-    record: Record
-    damping: Vector
-    """Of each group's next step, shape (groups,)."""
-    call: Callable[..., Any]
-    room: Room
 
 
 def fit_in_batches(
@@ -68,6 +56,7 @@ def fit_in_batches(
     threads: int | None,
     exact: bool,
     sandwich: bool,
+    allow_flat: bool,
     stop: Callable[[], bool],
     show: Callable[[GroupProgress], None],
 ) -> None:
@@ -95,12 +84,14 @@ def fit_in_batches(
         call=fit_chunks.wide if full else fit_chunks.light,
         room=Room(),
     )
-    left = sum(ROUNDS) if max_steps is None else max_steps
+    left = sum(most for most, _ in ROUNDS) if max_steps is None else max_steps
     workers = threads or os.cpu_count() or 1
-    _call(batch, pieces_of(waiting[:1], groups.lengths, size, 1)[0], 0, 0)  # compiles, so that no two threads do
+    batch.fitted(pieces_of(waiting[:1], groups.lengths, size, 1)[0], 0, 0, 1.0)  # compiles, so that no two threads do
     with ThreadPoolExecutor(workers) as pool:
         _search(batch, waiting, left, workers, pool, stop, show)
         _search_again(batch, left, workers, pool, stop)
+        if not allow_flat and max_steps != 0:
+            _look_around(batch, left, workers, pool, stop)
     if max_steps != 0 and not stop():
         _end_hopeless(groups, record)
         still = doubtful(batch.problem, groups, record)
@@ -118,11 +109,13 @@ def _search(
     show: Callable[[GroupProgress], None],
 ) -> None:
     """Walk the groups `its` until they have ended, for at most `left` steps."""
-    for most in ROUNDS:
+    for most, offset in ROUNDS:
         its = its[batch.record.reason[its] == Reason.RUNNING]
         if len(its) == 0 or left <= 0 or stop():
             return
-        _round(batch, pieces_of(its, batch.groups.lengths, batch.size, workers), min(most, left), pool, stop, show)
+        _round(
+            batch, pieces_of(its, batch.groups.lengths, batch.size, workers), min(most, left), offset, pool, stop, show
+        )
         left -= most
 
 
@@ -140,6 +133,39 @@ def _search_again(batch: Batch, left: int, workers: int, pool: ThreadPoolExecuto
         record.reason[its], record.steps[its], batch.damping[its] = int(Reason.RUNNING), 0, damping
         _search(batch, its, left, workers, pool, stop, lambda _: None)
         first.restore(record, its)
+
+
+def _look_around(batch: Batch, left: int, workers: int, pool: ThreadPoolExecutor, stop: Callable[[], bool]) -> None:
+    """End what the data do not determine, and lead what stands on a saddle away; too few to be worth it are fitted alone."""
+    import numpy as np
+
+    if not batch.shape.squares or batch.problem.reports_otherwise:
+        return
+    for most, offset in ((0, 0.0), PATIENT):
+        its = np.flatnonzero((batch.record.reason == Reason.RUNNING) & np.isfinite(batch.record.loss))
+        if len(its) <= BY_HAND or stop():
+            return
+        pieces = pieces_of(its, batch.groups.lengths, batch.size, workers)
+        if most and left > 0:
+            _round(batch, pieces, min(most, left), offset, pool, stop, lambda _: None)
+        rest = rest_of(batch.problem, batch.record, [(piece.groups, batch.surroundings(piece)) for piece in pieces])
+        _leave_saddles(batch, rest, left, workers, pool, stop)
+        end_flat(batch.problem, batch.record, rest)
+
+
+def _leave_saddles(
+    batch: Batch, rest: Rest, left: int, workers: int, pool: ThreadPoolExecutor, stop: Callable[[], bool]
+) -> None:
+    """Search on from beside the saddles on which groups rest; those that find no minimum there are put back."""
+    import numpy as np
+
+    record, problem = batch.record, batch.problem
+    its = rest.its[rest.saddle]
+    first = Ending.of(record, its)
+    record.theta[its] = np.clip(rest.beside[rest.saddle], np.asarray(problem.lower), np.asarray(problem.upper))
+    batch.damping[its] = 1.0
+    _search(batch, its, left, workers, pool, stop, lambda _: None)
+    first.restore(record, its)
 
 
 def _end_hopeless(groups: Groups, record: Record) -> None:
@@ -166,6 +192,7 @@ def _round(
     batch: Batch,
     pieces: list[Piece],
     most: int,
+    offset: float,
     pool: ThreadPoolExecutor,
     stop: Callable[[], bool],
     show: Callable[[GroupProgress], None],
@@ -174,100 +201,7 @@ def _round(
     in_threads(
         pool,
         pieces,
-        lambda piece: _write(batch, piece, _call(batch, piece, len(piece.blocks), most)),
+        lambda piece: write_down(batch, piece, batch.fitted(piece, len(piece.blocks), most, offset)),
         stop,
         lambda: show(GroupProgress(done=batch.record.done, total=len(batch.groups))),
     )
-
-
-def in_threads(
-    pool: ThreadPoolExecutor,
-    pieces: list[Piece],
-    work: Callable[[Piece], None],
-    stop: Callable[[], bool],
-    show: Callable[[], None],
-) -> None:
-    """Do the work of every piece, unless told to stop."""
-    stopped = threading.Event()
-
-    def unless_stopped(piece: Piece) -> None:
-        if not stopped.is_set():
-            work(piece)
-
-    running: set[Future[None]] = {pool.submit(unless_stopped, piece) for piece in pieces}
-    try:
-        while running:
-            ended, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            for one in ended:
-                one.result()
-            if stop():
-                stopped.set()
-            show()
-    finally:
-        stopped.set()
-
-
-def _call(batch: Batch, piece: Piece, chunks: int, most: int) -> Lanes:
-    """Return where the lanes of the first `chunks` chunks of a piece end, as arrays of the host."""
-    import numpy as np
-
-    rows = gather(batch.columns, batch.groups.offsets, piece, batch.size, batch.room, weighted=batch.shape.weighted)
-    begun = begin(batch.groups, batch.record, piece, batch.size, batch.record.theta, batch.damping)
-    ended = batch.call(batch.problem, rows, begun, chunks, most, shape=batch.shape)
-    found: Lanes = jax.tree.map(np.asarray, ended)
-    return found
-
-
-def begin(groups: Groups, record: Record, piece: Piece, size: Size, theta: Matrix, damping: Vector) -> Chunks:
-    """Return where the lanes of a piece begin: at `theta`, shape (groups, free)."""
-    import numpy as np
-
-    lanes = filled(piece, size).reshape(-1, size.lanes)
-
-    def laid_out(column: Any) -> Any:
-        whole = np.zeros((size.chunks, *column.shape[1:], size.lanes))
-        whole[: len(lanes)] = np.moveaxis(column[lanes], 1, -1)
-        return whole
-
-    def counts(numbers: Any) -> Any:
-        whole = np.zeros(size.chunks, np.int64)
-        whole[: len(numbers)] = numbers
-        return whole
-
-    return Chunks(
-        theta=laid_out(theta),
-        damping=laid_out(damping),
-        total=laid_out(record.total_weight),
-        dof=laid_out(record.dof),
-        held={name: laid_out(numbers) for name, numbers in groups.held.items()},
-        first=counts(np.cumsum(piece.blocks) - piece.blocks),
-        blocks=counts(piece.blocks),
-    )
-
-
-def of_groups(column: Any, piece: Piece) -> Any:
-    """Return what a call gave for each group of a piece, groups first."""
-    import numpy as np
-
-    used = np.moveaxis(column[: len(piece.blocks)], -1, 1)
-    return used.reshape(-1, *used.shape[2:])[: len(piece.groups)]
-
-
-def _write(batch: Batch, piece: Piece, ended: Lanes) -> None:
-    """Write down where the groups of a piece ended, all that is known of those that the batch is sure of."""
-    record, groups = batch.record, piece.groups
-    record.theta[groups] = of_groups(ended.theta, piece)
-    batch.damping[groups] = of_groups(ended.damping, piece)
-    steps = of_groups(ended.steps, piece)
-    record.steps[groups] += steps
-    sure = of_groups(ended.sure, piece)
-    record.count_evaluations(int(steps.sum()) + len(groups))
-    record.values[groups] = of_groups(ended.values, piece)
-    record.loss[groups] = of_groups(ended.value, piece) / record.total_weight[groups]
-    its = groups[sure]
-    record.errors[its] = of_groups(ended.errors, piece)[sure]
-    if record.squares:
-        record.rss[its] = of_groups(ended.squares, piece)[sure]
-        record.scatter[its] = of_groups(ended.scatter, piece)[sure]
-    record.move[its], record.at_bound[its] = of_groups(ended.move, piece)[sure], ~of_groups(ended.free, piece)[sure]
-    record.reason[its] = int(Reason.GRADIENT_SMALL)

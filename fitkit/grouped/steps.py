@@ -21,8 +21,6 @@ from fitkit.backend import jax, jnp, lax
 from fitkit.grouped.elimination import Factor, diagonal, lifted, product, restricted, scaled
 from fitkit.grouped.lane_rows import Expansion, LaneProblem
 
-OFFSET = 1e-6
-"""The share of the objective that a step may still remove when a lane is ready for its polish."""
 LIGHT = 1e-2
 """The most damping at which the length of a step says anything."""
 HOPELESS = 1e16
@@ -52,7 +50,9 @@ class State(NamedTuple):
     steps: jax.Array
 
 
-def descend(lanes: LaneProblem, theta: jax.Array, damping: jax.Array, floor: jax.Array, most: Any) -> State:
+def descend(
+    lanes: LaneProblem, theta: jax.Array, damping: jax.Array, floor: jax.Array, most: Any, offset: Any
+) -> State:
     """Return the lanes after at most `most` steps each.
 
     Args:
@@ -61,6 +61,7 @@ def descend(lanes: LaneProblem, theta: jax.Array, damping: jax.Array, floor: jax
         damping: of the first step, shape (lanes,).
         floor: a decrease that is rounding, shape (lanes,).
         most: a limit that is traced, so that another limit is no other program.
+        offset: the share of the objective that a step may still remove when a lane is ready for its polish; traced too.
     """
     begun = _begin(lanes.expand(theta), theta, damping)
 
@@ -68,7 +69,7 @@ def descend(lanes: LaneProblem, theta: jax.Array, damping: jax.Array, floor: jax
         return jnp.logical_and(carry[0] < most, jnp.any(~carry[1].waiting))
 
     def step(carry: tuple[jax.Array, State]) -> tuple[jax.Array, State]:
-        return carry[0] + 1, _step(lanes, carry[1], floor)
+        return carry[0] + 1, _step(lanes, carry[1], floor, offset)
 
     ended: State = lax.while_loop(running, step, (jnp.asarray(0), begun))[1]
     return ended
@@ -97,7 +98,7 @@ def free_of_bounds(lanes: LaneProblem, theta: jax.Array, slope: jax.Array) -> ja
     return ~(((theta <= lower) & (slope < 0)) | ((theta >= upper) & (slope > 0)))
 
 
-def _step(lanes: LaneProblem, state: State, floor: jax.Array) -> State:
+def _step(lanes: LaneProblem, state: State, floor: jax.Array, offset: Any) -> State:
     at, size = state.at, lanes.size
     free = free_of_bounds(lanes, state.theta, at.slope)
     slope = at.slope if free is None else jnp.where(free, at.slope, 0.0)
@@ -118,7 +119,7 @@ def _step(lanes: LaneProblem, state: State, floor: jax.Array) -> State:
     ratio = (at.value - there.value) / foretold
     known = jnp.isfinite(there.value + jnp.abs(there.slope).sum(axis=0) + jnp.abs(there.bend).sum(axis=0))
     taken = (ratio > 1e-4) & (foretold > 0) & known & ~state.waiting
-    small = (jnp.abs(gain) <= jnp.maximum(_offset(lanes, state, move), floor)) & (state.damping <= LIGHT)
+    small = (jnp.abs(gain) <= jnp.maximum(_near(lanes, state, move, offset), floor)) & (state.damping <= LIGHT)
     lost = (state.damping > HOPELESS) | ~jnp.isfinite(state.damping)
     softer = jnp.maximum(1e-16, state.damping * jnp.maximum(0.1, 1 - (2 * jnp.minimum(ratio, 1.0) - 1) ** 3))
     bends = jnp.abs(diagonal(there.bend, size))
@@ -134,10 +135,11 @@ def _step(lanes: LaneProblem, state: State, floor: jax.Array) -> State:
     )
 
 
-def _offset(lanes: LaneProblem, state: State, move: jax.Array) -> jax.Array:
+def _near(lanes: LaneProblem, state: State, move: jax.Array, offset: Any) -> jax.Array:
     """Return the gain at which a lane is near enough: of squares a share of themselves, else none but by the step."""
     if lanes.shape.squares:
-        return OFFSET * state.at.value
+        share: jax.Array = offset * state.at.value
+        return share
     # An objective that may be zero or negative has no size of its own.
     short = jnp.all(jnp.abs(move) <= 1e-3 * jnp.maximum(jnp.abs(state.theta), 1e-3 * state.largest), axis=0)
     return jnp.where(short, jnp.inf, -1.0)

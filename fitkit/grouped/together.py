@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from fitkit.backend import jax
+from fitkit.grouped.calls import begin, in_threads, of_groups
 from fitkit.grouped.elimination import place
 from fitkit.grouped.groups import GroupProgress, Groups
 from fitkit.grouped.lane_rows import Shape, shape_of
 from fitkit.grouped.packing import Columns, Piece, Room, Size, gather, pieces_of, size_for
 from fitkit.grouped.record import Record
-from fitkit.grouped.rounds import begin, in_threads, of_groups
-from fitkit.grouped.schur import eliminate, expand_chunks
+from fitkit.grouped.schur import eliminate
+from fitkit.grouped.surroundings import expand_chunks
 from fitkit.problem import Problem
 
 if TYPE_CHECKING:

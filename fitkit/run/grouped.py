@@ -154,6 +154,7 @@ def _fit(source: ConfigSource, assembled: AssembledGroups, options: GroupOptions
         max_steps=config.stopping.max_steps,
         exact=asked.hessian == "exact",
         sandwich=asked.sandwich == "always",
+        allow_flat=config.stopping.allow_flat,
         stop=stop,
         show=options.show,
     )
