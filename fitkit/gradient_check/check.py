@@ -91,7 +91,7 @@ def _checked(session: Session, report: GradientReport) -> GradientReport:
     places = find_places(session, plan.points, spread)
     report = replace(report, cost=cost)
     report = report.joined(findings=(*watched.findings, *random, *places.findings), notes=places.notes)
-    stripped = check_rules(session, places.found)
+    stripped = check_rules(replace(session, rungs=plan.rungs), places.found)
     modes, mode_notes = modes_agree(session, places.found)
     report = replace(report, rules=stripped.rules)
     report = report.joined(findings=modes, notes=(*stripped.notes, *mode_notes))
@@ -132,7 +132,7 @@ def _with_lines(
     if stripped.stopped is not None:
         held = declared(session) & stripped.stopped
     tested = judged_lines(session, places.found, plan, held)
-    report = _told(session, report, tested)
+    report = _told(session, report, tested, stripped.suspect)
     report = report.joined(findings=unused_findings(tested))
     if session.settings.order == 1:
         return report
@@ -146,13 +146,13 @@ def _with_lines(
     return _told(second, report, renamed)
 
 
-def _told(session: Session, report: GradientReport, tested: list[Tested]) -> GradientReport:
+def _told(session: Session, report: GradientReport, tested: list[Tested], suspect: int | None = None) -> GradientReport:
     """Add the lines to the report, with the entry and the factor that a failure was traced to."""
     from fitkit.gradient_check.failures import explain
     from fitkit.gradient_check.lines import as_check
 
     settled = [_settle(session, report, line) for line in tested]
-    explained = explain(session, settled)
+    explained = explain(session, settled, suspect)
     checks = [as_check(session.subject, line, explained.parameter) for line in settled]
     kept: list[Check] = [c if c.verdict is not Verdict.PASS else replace(c, parameter=_alone(c)) for c in checks]
     return report.joined(checks=kept, findings=explained.findings)

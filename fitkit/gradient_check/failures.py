@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from fitkit.gradient_check.lines import FAILED, Tested
-from fitkit.gradient_check.locate import Located, bisect, common_ratio, factor_words, worst_entry
+from fitkit.gradient_check.locate import Located, bisect, common_ratio, entry_alone, factor_words, worst_entry
 from fitkit.gradient_check.plan import SWEEP_UP_TO
 from fitkit.gradient_check.result import Finding, Verdict
 from fitkit.gradient_check.second_order import symmetry
@@ -23,8 +23,14 @@ class Explanation:
     findings: tuple[Finding, ...] = ()
 
 
-def explain(session: Session, tested: list[Tested]) -> Explanation:
-    """Return the entry that is the furthest off, and sentences for the report."""
+def explain(session: Session, tested: list[Tested], suspect: int | None) -> Explanation:
+    """Return the entry that is the furthest off, and sentences for the report.
+
+    Args:
+        session: of the function.
+        tested: every line.
+        suspect: the entry that a wrong rule changes the most, if one does: it is looked at first.
+    """
     failed = [line for line in tested if line.judged.verdict in FAILED]
     flat = [line for line in tested if line.judged.verdict in {Verdict.ZERO_GRAD, Verdict.STAIRCASE}]
     casts = integer_casts(session.closed.jaxpr) if flat else ()
@@ -33,7 +39,8 @@ def explain(session: Session, tested: list[Tested]) -> Explanation:
         return Explanation(findings=tuple(found))
     located = worst_entry(failed)
     if located is None and len(session.subject.theta) > SWEEP_UP_TO:
-        located = bisect(session, next((line for line in failed if not line.direction.single), failed[0]))
+        line = next((line for line in failed if not line.direction.single), failed[0])
+        located = (None if suspect is None else entry_alone(session, line, suspect)) or bisect(session, line)
     ratio = common_ratio(tested)
     parameter = None if located is None else session.subject.name(located.index)
     found.insert(

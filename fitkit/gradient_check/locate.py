@@ -68,10 +68,15 @@ def bisect(session: Session, line: Tested) -> Located | None:
         middle = (low + high) // 2
         left = _difference(session, line, low, middle)
         low, high, whole = (low, middle, left) if abs(left) >= abs(whole - left) else (middle, high, whole - left)
+    return entry_alone(session, line, low)
+
+
+def entry_alone(session: Session, line: Tested, index: int) -> Located | None:
+    """Return one entry of a failed line as what it was traced to; None where that entry alone does not fail."""
     move = np.zeros_like(line.move)
-    move[low] = line.move[low]
-    judged = session.probe.judge_all([(line.place, move)])[0] if move[low] != 0 else None
-    return _located(low, judged, move) if judged is not None and judged.verdict in FAILED else None
+    move[index] = line.move[index]
+    judged = session.probe.judge_all([(line.place, move)])[0] if move[index] != 0 else None
+    return _located(index, judged, move) if judged is not None and judged.verdict in FAILED else None
 
 
 def _difference(session: Session, line: Tested, low: int, high: int) -> float:

@@ -10,6 +10,8 @@ from fitkit.gradient_check.settings import PointKind, Settings
 
 WORK = 1_000_000_000
 """Numbers that the operations of all lines together may make: about a second."""
+DEAR = 4
+"""Times the work that may be done by two directions at every point before one is left out."""
 SWEEP_UP_TO = 64
 """Entries up to which each moves alone."""
 FEW_RUNGS = 21
@@ -63,7 +65,8 @@ def _smaller(wanted: Plan, most: int, what: str, *, points: bool = False) -> Pla
         fitted = replace(fitted, directions=fitted.directions - 1)
     if fitted.evaluations > most and fitted.singles:
         fitted = replace(fitted, singles=0)
-    while points and fitted.evaluations > most and fitted.directions > 1:
+    # Each point has its own gradient, and a direction sees all of it: a second one at every point says the least.
+    while fitted.evaluations > (most if points else DEAR * most) and fitted.directions > 1:
         fitted = replace(fitted, directions=fitted.directions - 1)
     least = FEWEST_RUNGS if points else FEW_RUNGS
     while fitted.evaluations > most and fitted.rungs > least:

@@ -81,7 +81,7 @@ class Probe:
     def _judge(self, place: Place, move: Vector, values: Vector) -> Judgement:
         judged = self._once(place, move, values)
         for widening in range(1, WIDENINGS + 1):
-            if not _worth_widening(judged, self.rungs):
+            if not _worth_widening(judged, self.rungs, dear=self.one_by_one):
                 break
             longer = move * WIDEN**widening
             wider = self._once(place, longer, self._measure([(place, longer)], offsets(self.rungs)[None])[0])
@@ -120,7 +120,10 @@ class Probe:
 
     def _measure(self, lines: Sequence[tuple[Place, Vector]], places: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.one_by_one:
-            rows = [self._one_line(place, move, row) for (place, move), row in zip(lines, places, strict=True)]
+            rows: list[Vector] = []
+            for k, ((place, move), row) in enumerate(zip(lines, places, strict=True)):
+                again = k > 0 and lines[k - 1][0].theta is place.theta and lines[k - 1][1] is move
+                rows.append(rows[-1] if again else self._one_line(place, move, row))
             return np.stack(rows)
         together = max(1, AT_ONCE // (places.shape[1] * len(self.lower)))
         if len(lines) > together:
@@ -148,8 +151,13 @@ class Probe:
         return np.where(inside, values, np.nan)
 
 
-def _worth_widening(judged: Judgement, rungs: int) -> bool:
-    """Whether larger steps would drown the noise: the best step is among the largest and digits are few."""
+def _worth_widening(judged: Judgement, rungs: int, *, dear: bool) -> bool:
+    """Whether larger steps would drown the noise: the best step is among the largest and digits are few.
+
+    A function whose values are `dear` is left at few digits, unless they decide nothing.
+    """
+    if dear and judged.verdict is Verdict.PASS:
+        return False
     if judged.verdict not in {Verdict.PASS, Verdict.INCONCLUSIVE} or (judged.still and judged.autodiff == 0):
         return False
     few = np.isnan(judged.resolvable) or judged.resolvable < FEW_DIGITS or judged.tolerance > RESOLVED * judged.scale

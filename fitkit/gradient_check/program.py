@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from fitkit.backend import Kernel, jax, jnp
+from fitkit.backend import LIGHT_WORK, Kernel, jax, jnp
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -38,8 +38,9 @@ class Program:
         self._function = function
         self._batch = max(1, min(most, ELEMENTS // max(width, 1)))
         self._filled = most < MOST or self._batch * heavy <= FILLED
-        self._single = Kernel(function).for_work(heavy // CHEAP)
-        self._many = Kernel(jax.vmap(function)).for_work(heavy // CHEAP)
+        light = heavy <= CHEAP * LIGHT_WORK
+        single, many = Kernel(function), Kernel(jax.vmap(function))
+        self._single, self._many = (single.light, many.light) if light else (single.wide, many.wide)
         self.alone = self._batch == 1
         """Whether points are evaluated one after the other."""
         self.reason = ""

@@ -35,6 +35,8 @@ class RuleReport:
     notes: tuple[str, ...] = ()
     stopped: NDArray[np.bool_] | None = None
     """Entries whose gradient a stopped gradient changes, shape (free,)."""
+    suspect: int | None = None
+    """The entry of the gradient that a wrong rule changes the most."""
 
 
 @final
@@ -47,6 +49,8 @@ class _Difference:
     """The gradient without rules."""
     apart: NDArray[np.bool_]
     """Entries that differ by more than rounding."""
+    worst: int
+    """The entry that differs the most, in units of the parameters' sizes."""
     relative: float
 
 
@@ -80,7 +84,7 @@ def check_rules(session: Session, places: tuple[Place, ...]) -> RuleReport:
                 note=note,
             )
         )
-    return RuleReport(rules=tuple(found), notes=tuple(notes), stopped=stopped)
+    return RuleReport(rules=tuple(found), notes=tuple(notes), stopped=stopped, suspect=whole[0].worst)
 
 
 def declared(session: Session) -> NDArray[np.bool_]:
@@ -130,19 +134,20 @@ def _difference(session: Session, place: Place, program: Program) -> _Difference
     apart = np.abs(mine - theirs) > tolerance
     if not np.any(apart):
         return None
-    relative = float(np.max(np.abs(mine - theirs))) / largest
-    return _Difference(place=place, other=other, apart=apart, relative=relative)
+    worst = int(np.argmax(np.abs(mine - theirs)))
+    relative = float(np.abs(mine - theirs)[worst]) / largest
+    return _Difference(place=place, other=other, apart=apart, worst=worst, relative=relative)
 
 
 def _verdict(session: Session, apart: list[_Difference]) -> tuple[Verdict, str]:
     """Return the verdict on one rule: the worst over the points, with the values' word on each."""
-    verdicts = [_at(session, each) for each in apart]
-    wrong = [found for found in verdicts if found[0] is Verdict.RULE]
-    if not wrong:
-        return verdicts[0]
-    if session.settings.surrogate:
-        return Verdict.SURROGATE, f"declared: {wrong[0][1]}"
-    return wrong[0]
+    first = None
+    for each in apart:
+        verdict, note = _at(session, each)
+        if verdict is Verdict.RULE:
+            return (Verdict.SURROGATE, f"declared: {note}") if session.settings.surrogate else (verdict, note)
+        first = first or (verdict, note)
+    return first or (Verdict.PASS, "")
 
 
 def _at(session: Session, each: _Difference) -> tuple[Verdict, str]:
@@ -151,7 +156,7 @@ def _at(session: Session, each: _Difference) -> tuple[Verdict, str]:
     with_rule, without = session.probe.judge_all(
         [(each.place, move), (replace(each.place, gradient=each.other, shaken=each.other[None]), move)]
     )
-    worst = int(np.argmax(np.abs(each.place.gradient - each.other) * size))
+    worst = each.worst
     numbers = (
         f"at {each.place.name} the gradient for {session.subject.name(worst)} is {each.place.gradient[worst]:.8g}, "
         f"and {each.other[worst]:.8g} by the function's own operations"
