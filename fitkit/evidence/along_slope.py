@@ -44,8 +44,8 @@ def gain_along_slope(problem: Problem, theta: Vector) -> float:
     """
     import numpy as np
 
-    work = 10 * max(1, len(theta)) * (1 if problem.rows is None else len(problem.rows))
-    found = _along.for_work(work)(problem, array(theta, problem.lower.dtype))
+    work = max(1, len(theta)) * (1 if problem.rows is None else len(problem.rows))
+    found = _along.for_one_call(work)(problem, array(theta, problem.lower.dtype))
     value, slope, curvature = (float(np.asarray(part, np.float64)) for part in found)
     if not np.isfinite([value, slope, curvature]).all() or value == 0:
         return float("nan")

@@ -119,7 +119,7 @@ class _Walk:
         noise = np.uint32(np.random.default_rng([seed, 2]).integers(2**32)) if noisy else None
         self._training = Training(problem, plain, rule, validation, packed, order, noise)
         self.batches = batches_of(problem, size)
-        self._work = 10 * max(1, problem.layout.size) * (1 if rows is None else len(rows))
+        self._work = max(1, problem.layout.size) * (1 if rows is None else len(rows))
         self._per_update = 0.0
         self._last = 0
         self._shown = time.perf_counter()
@@ -127,7 +127,7 @@ class _Walk:
     def begin(self, theta: Any) -> Progressed:
         """Return the progress at the start, with the programs compiled."""
         dtype = self._training.problem.lower.dtype
-        compiled: Callable[..., Progressed] = begin.for_work(self._work)
+        compiled: Callable[..., Progressed] = begin.for_one_call(self._work)
         progress = compiled(self._training, array(theta, dtype), structure=self._structure)
         if int(progress.code):
             return progress
@@ -165,7 +165,7 @@ class _Walk:
 
     def losses(self, theta: Any) -> tuple[float, float]:
         """Return the exact objective at theta, and the loss of the rows held out."""
-        compiled: Callable[..., tuple[Any, Any]] = losses_at.for_work(self._work)
+        compiled: Callable[..., tuple[Any, Any]] = losses_at.for_one_call(self._work)
         loss, held_out = compiled(self._training._replace(packed=None, order=None), theta)
         return float(loss), float(held_out)
 
@@ -191,7 +191,7 @@ class _Walk:
         return None
 
     def _run(self, progress: Progressed, updates: int) -> Progressed:
-        compiled: Callable[..., Progressed] = advance.for_work(self._work)
+        compiled: Callable[..., Progressed] = advance.for_work(10 * self._work)
         progress = compiled(self._training, progress, updates, structure=self._structure)
         int(progress.step)  # waits until the block has run
         return progress

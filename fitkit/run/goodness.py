@@ -55,7 +55,7 @@ def predictions_at(problem: Problem, theta: Vector) -> Vector | None:
         return LeastSquares(problem).predictions(theta)  # by the program that the search used
     point = array(theta, problem.lower.dtype)
     work = len(problem.rows) * max(1, len(theta))
-    return np.asarray(_predictions.for_work(work)(problem, point), np.float64)
+    return np.asarray(_predictions.for_one_call(work)(problem, point), np.float64)
 
 
 def chi_square_of_priors(problem: Problem, theta: Vector) -> float:
@@ -77,7 +77,7 @@ def _squares(problem: Problem, theta: Vector, predictions: Vector) -> Vector:
     if not isinstance(problem.loss, FormulaResidual):
         squares: Vector = (np.asarray(problem.rows.target, np.float64) - predictions) ** 2
         return squares
-    found = _written_squares.for_work(len(problem.rows))(problem, array(theta, problem.lower.dtype))
+    found = _written_squares.for_one_call(len(problem.rows))(problem, array(theta, problem.lower.dtype))
     return np.asarray(found, np.float64)
 
 

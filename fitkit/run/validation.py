@@ -62,7 +62,7 @@ def validation_loss(problem: Problem, rows: RowData | None, theta: Vector) -> fl
     if rows is None:
         return None
     work = len(rows) * max(1, len(theta))
-    return float(_mean_loss.for_work(work)(problem, rows, array(theta, problem.lower.dtype)))
+    return float(_mean_loss.for_one_call(work)(problem, rows, array(theta, problem.lower.dtype)))
 
 
 def other_table(
