@@ -7,9 +7,10 @@ and listed without JAX. `Kernel` compiles a function at its first call, in JAX's
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
 
 from fitkit.errors import Diagnostic, EnvironmentFault
@@ -24,6 +25,7 @@ __all__ = [
     "jnp",
     "kernel",
     "lax",
+    "once",
     "optax",
     "select_device",
 ]
@@ -61,12 +63,16 @@ else:
 
 
 @final
-@dataclass
-class CompilationLog:
-    """How many programs this process compiled, and the seconds spent tracing, lowering and compiling them."""
+class CompilationLog(threading.local):
+    """How many programs this thread compiled, and the seconds spent tracing, lowering and compiling them.
 
-    programs: int = 0
-    seconds: float = 0.0
+    Fits in threads of their own know what each of them compiled. JAX tells the thread that compiles; another that waits for
+    the same program is told nothing.
+    """
+
+    def __init__(self) -> None:
+        self.programs = 0
+        self.seconds = 0.0
 
     def listen(self, event: str, duration_secs: float, **_: str | int) -> None:
         """Receive one of JAX's monitoring events."""
@@ -80,6 +86,8 @@ class CompilationLog:
 
 
 COMPILATIONS = CompilationLog()
+_MAKING = threading.RLock()
+"""Held while a jitted function is made, of which a second would compile the same programs again, and while JAX is taught."""
 _configured = False
 
 
@@ -133,37 +141,44 @@ class Kernel(Generic[P, R]):
     static: tuple[str, ...] = field(default=())
     donated: tuple[str, ...] = field(default=())
 
-    @cached_property
+    @property
     def light(self) -> Callable[P, R]:
         """The function, compiled quickly. On devices other than the CPU, as by `full`."""
-        options = _LIGHT if jax.default_backend() == "cpu" else None
-        return jax.jit(
-            self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
-        )
+        return self._jitted("_light", _LIGHT)
 
-    @cached_property
+    @property
     def medium(self) -> Callable[P, R]:
         """The function, compiled in half the time of `full`, to run at five sixths of its speed. Off the CPU, as by `full`."""
-        options = _MEDIUM if jax.default_backend() == "cpu" else None
-        return jax.jit(
-            self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
-        )
+        return self._jitted("_medium", _MEDIUM)
 
-    @cached_property
+    @property
     def full(self) -> Callable[P, R]:
         """The function, compiled to run fast."""
-        return jax.jit(self.function, static_argnames=self.static, donate_argnames=self.donated)
+        return self._jitted("_full", None)
 
-    @cached_property
+    @property
     def wide(self) -> Callable[P, R]:
         """The function, compiled to run fast where it is all arithmetic on long vectors; off the CPU, as by `full`."""
-        options = _WIDE if jax.default_backend() == "cpu" else None
-        return jax.jit(
-            self.function, static_argnames=self.static, donate_argnames=self.donated, compiler_options=options
-        )
+        return self._jitted("_wide", _WIDE)
+
+    def _jitted(self, kept: str, options: dict[str, bool | int | str | float] | None) -> Callable[P, R]:
+        """Return the function, jitted once; `options` are XLA's on the CPU."""
+        found: Callable[P, R] | None = self.__dict__.get(kept)
+        if found is None:
+            with _MAKING:
+                found = self.__dict__.get(kept)
+                if found is None:
+                    options = options if jax.default_backend() == "cpu" else None
+                    found = self.__dict__[kept] = jax.jit(
+                        self.function,
+                        static_argnames=self.static,
+                        donate_argnames=self.donated,
+                        compiler_options=options,
+                    )
+        return found
 
     def for_work(self, work: int) -> Callable[P, R]:
-        """Return the compiled function that suits `work`, in rows times parameters per call, of as many calls as a fit makes."""
+        """Return the compiled function that suits `work`, in rows times parameters per call, of the calls of a whole fit."""
         if work <= LIGHT_WORK:
             return self.light
         return self.medium if work <= MEDIUM_WORK else self.full
@@ -180,7 +195,9 @@ class Kernel(Generic[P, R]):
         leaves, structure = jax.tree.flatten(fixed)
         # Put, not `asarray`, for which JAX compiles a program for each leaf; a number of Python keeps its weak type.
         ready = [leaf if isinstance(leaf, float | int) else jax.device_put(leaf) for leaf in leaves]
-        return BoundKernel(self._flat(structure, work <= LIGHT_WORK), ready)
+        with _MAKING:
+            flat = self._flat(structure, work <= LIGHT_WORK)
+        return BoundKernel(flat, ready)
 
     @cached_property
     def _flat(self) -> Callable[..., Callable[..., Any]]:
@@ -195,6 +212,21 @@ class Kernel(Generic[P, R]):
             return jax.jit(flat, compiler_options=options)
 
         return lru_cache(maxsize=MOST_STRUCTURES)(build)
+
+
+def once(teach: Callable[[], None]) -> Callable[[], None]:
+    """Decorate a function that teaches JAX something: it is called the first time only, and other threads wait for that."""
+    taught: list[bool] = []
+
+    @wraps(teach)
+    def at_first() -> None:
+        if not taught:
+            with _MAKING:
+                if not taught:
+                    teach()
+                    taught.append(True)
+
+    return at_first
 
 
 @final

@@ -12,12 +12,12 @@ version.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from typing import Any, NamedTuple, final, get_type_hints
 
-from fitkit.backend import jax, jnp
+from fitkit.backend import jax, jnp, once
 from fitkit.component import Component
 from fitkit.expressions import Constraint, Expression, TextComparison, to_jax
 from fitkit.input_matrix import InputMatrix
@@ -379,16 +379,18 @@ class Problem:
 
 
 _registered: set[object] = set()
+_REGISTERING = threading.Lock()
 
 
 def register_component(cls: type[Component]) -> None:
     """Teach JAX that the real numbers of a component are traced and all else is structure; once for each class."""
-    if cls not in _registered:
-        _registered.add(cls)
-        _register(cls, traced=_numbers(cls))
+    with _REGISTERING:
+        if cls not in _registered:
+            _register(cls, traced=_numbers(cls))
+            _registered.add(cls)
 
 
-@cache
+@once
 def register_pytrees() -> None:
     """Teach JAX which parts of problems, models and losses are traced; does nothing the second time."""
     components: tuple[type[Component], ...] = (Prior, *MODELS, *LOSSES)

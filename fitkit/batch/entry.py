@@ -24,6 +24,8 @@ class BatchEntry:
     """Which one of the config's matrix, from 0."""
     overrides: tuple[str, ...] = ()
     """Values put on top, each as `key.path=value`."""
+    runs_code: bool = False
+    """Whether its model is the user's own code, which may do to the process what it likes."""
 
     @property
     def folder(self) -> str:

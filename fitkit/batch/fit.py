@@ -14,6 +14,7 @@ from fitkit.batch.outcome import BatchOutcome
 from fitkit.config import ConfigSource, load
 from fitkit.errors import FitkitError
 from fitkit.minimize import HistoryRow
+from fitkit.optimizers.bound_rows import SEARCHES
 from fitkit.reports.json_document import plain_document
 from fitkit.result import Result
 from fitkit.run.failed import failed_result, write_bug
@@ -49,7 +50,8 @@ def fit(
     try:
         source = load(entry.path, entry.overrides, combination=entry.combination)
         key = None if settings.out is None else content_key(source)
-        result = _trained(source, entry, settings, interrupted, show, began)
+        with SEARCHES.counted_for(entry.path):
+            result = _trained(source, entry, settings, interrupted, show, began)
     except FitkitError as error:
         result = failed_result(entry.path, error)
     except (Exception, SystemExit) as error:  # a python model may call `exit`

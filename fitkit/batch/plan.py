@@ -75,7 +75,14 @@ def _fits_of(path: str, outline: Outline | None, overrides: tuple[str, ...]) -> 
     for combination in range(1 if outline is None else len(outline.matrix)):
         label = "" if outline is None else outline.matrix.label(combination)
         label = f"[{label}]" if label else ""
-        yield BatchEntry(name=name + label, path=path, label=label, combination=combination, overrides=overrides)
+        yield BatchEntry(
+            name=name + label,
+            path=path,
+            label=label,
+            combination=combination,
+            overrides=overrides,
+            runs_code=outline is not None and outline.runs_code,
+        )
 
 
 def _told_apart(entries: list[BatchEntry]) -> Iterator[BatchEntry]:

@@ -12,14 +12,12 @@ from typing import Final, final
 
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.fit import FitSettings, fit
-from fitkit.minimize import HistoryRow
+from fitkit.batch.rows_now_and_then import RowsNowAndThen
 
 READY: Final = "ready"
 """What a worker sends first; then rows of a history and, at the end of each fit, its outcome."""
 STOP: Final = {signal.SIGINT: signal.SIGUSR1, signal.SIGTERM: signal.SIGTERM}
 """What the parent sends a worker, by the signal that it got itself."""
-ROW_SECONDS: Final = 0.1
-"""Rows are sent no more often than this."""
 
 
 def work(connection: Connection, settings: FitSettings) -> None:
@@ -37,8 +35,7 @@ def work(connection: Connection, settings: FitSettings) -> None:
     try:
         connection.send(READY)
         while (entry := connection.recv()) is not None:
-            teller = _Teller(connection)
-            connection.send(fit(entry, settings, lambda: stopped.number, teller.show))
+            connection.send(fit(entry, settings, lambda: stopped.number, RowsNowAndThen(connection.send).show))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # nobody is there any more to be told
 
@@ -56,21 +53,6 @@ class _Stopped:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.number = next(asked for asked, sent in STOP.items() if sent == number)
-
-
-@final
-class _Teller:
-    """Sends rows of a history, now and then."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._next = connection, 0.0
-
-    def show(self, row: HistoryRow) -> None:
-        """Send the row, if it is time to."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + ROW_SECONDS
-            self._connection.send(row)
 
 
 def _follow(parent: int) -> None:

@@ -36,6 +36,17 @@ class Outline:
         node = section.node.entries["only"].node
         return isinstance(node, Scalar) and node.value is True
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether the model is a python model, or may be one in some combination of the matrix."""
+        if any(dimension.key.partition(".")[0].strip() == "model" for dimension in self.matrix.dimensions):
+            return True
+        model = self.root.entries.get("model")
+        if model is None or not isinstance(model.node, Mapping):
+            return False
+        kind = model.node.entries.get("kind")
+        return kind is not None and isinstance(kind.node, Scalar) and kind.node.value == "python"
+
     def picked(self, combination: int | None) -> tuple[Mapping, list[Diagnostic]]:
         """Return the tree of one combination; the whole tree for None, unless nothing in its matrix is open."""
         if combination is None and self.matrix.dimensions:

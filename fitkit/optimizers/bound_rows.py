@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import BoundKernel, Kernel
@@ -29,7 +31,35 @@ REMEMBERED_UP_TO = 2**20
 
 MOST_STRUCTURES = 4096
 """Structures and shapes of problems whose searches are counted."""
-_SEARCHES: OrderedDict[tuple[int, ...], int] = OrderedDict()
+
+
+@final
+class SearchCounts(threading.local):
+    """How many searches of each structure and shape began in this thread, or for what it works at."""
+
+    def __init__(self) -> None:
+        self._begun: OrderedDict[tuple[int, ...], int] = OrderedDict()
+        self._of: dict[str, OrderedDict[tuple[int, ...], int]] = {}
+
+    @contextmanager
+    def counted_for(self, purpose: str) -> Iterator[None]:
+        """Count apart, for `purpose`, while the block runs: its numbers do not depend on what else this thread did."""
+        kept, self._begun = self._begun, self._of.setdefault(purpose, OrderedDict())
+        try:
+            yield
+        finally:
+            self._begun = kept
+
+    def count(self, key: tuple[int, ...]) -> int:
+        """Return how many there were, and count one more."""
+        found = self._begun.pop(key, 0)
+        self._begun[key] = found + 1
+        if len(self._begun) > MOST_STRUCTURES:
+            self._begun.popitem(last=False)
+        return found
+
+
+SEARCHES = SearchCounts()
 
 
 @final
@@ -81,15 +111,10 @@ class BoundRows:
         return self._bound[key]
 
     def searches(self, kernel: Kernel[..., Any], size: int) -> int:
-        """Return how many searches of problems of this structure and shape began in this process, and count this one."""
+        """Return how many searches of problems of this structure and shape began before, and count this one."""
         chunks = self.chunks_of(kernel, size)
         shape = () if self._problem.rows is None else (len(self._problem.rows), size)
-        key = (chunks[0].structure, *shape)
-        before = _SEARCHES.pop(key, 0)
-        _SEARCHES[key] = before + 1
-        if len(_SEARCHES) > MOST_STRUCTURES:
-            _SEARCHES.popitem(last=False)
-        return before
+        return SEARCHES.count((chunks[0].structure, *shape))
 
 
 def remember(kept: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import pairwise
 from typing import Any, final
 
-from fitkit.backend import jax, jnp
+from fitkit.backend import jax, jnp, once
 from fitkit.parameters import Layout
 
 LARGE = 1024
@@ -66,7 +65,7 @@ def joined(theta: Any) -> Any:
     return jnp.concatenate(theta.parts) if isinstance(theta, Pieces) else theta
 
 
-@cache
+@once
 def register_pieces() -> None:
     """Teach JAX that the arrays are traced and their places structure; does nothing the second time."""
     jax.tree_util.register_pytree_node(
