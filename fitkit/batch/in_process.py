@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.fit import FitSettings, fit
@@ -17,10 +18,10 @@ def run_in_process(
     interrupted: Callable[[], int],
     show: Callable[[BatchEntry, HistoryRow | None], None],
 ) -> Iterator[BatchOutcome]:
-    """Yield the outcome of each fit as it ends; none is begun once a signal has asked to stop.
+    """Yield the outcomes of fits in order, but as they end where one takes long; a signal that asks to stop ends it.
 
-    Fits of several configs are made side by side in threads. Those that run code of the user's come after them, one after
-    another: while they run, what is printed and where modules are found is theirs.
+    Neighbours of several configs are made side by side in threads. A fit that runs code of the user's is made alone: while
+    it does, what is printed and where modules are found is its own.
 
     Args:
         entries: the fits.
@@ -28,15 +29,14 @@ def run_in_process(
         interrupted: returns the number of the signal that asked to stop, or 0.
         show: is shown each fit when it begins, and the rows of its history.
     """
-    together = [entry for entry in entries if not entry.runs_code]
-    lanes = lanes_for(together)
-    if lanes < 2:
-        together = []
-    else:
-        yield from run_in_lanes(together, settings, lanes, interrupted, show)
-    for entry in entries:
-        if interrupted():
-            return
-        if entry.runs_code or not together:
+    for runs_code, group in groupby(entries, lambda entry: entry.runs_code):
+        neighbours = list(group)
+        lanes = 1 if runs_code else lanes_for(neighbours)
+        if lanes > 1:
+            yield from run_in_lanes(neighbours, settings, lanes, interrupted, show)
+            continue
+        for entry in neighbours:
+            if interrupted():
+                return
             show(entry, None)
             yield fit(entry, settings, interrupted, lambda row, entry=entry: show(entry, row))  # type: ignore[misc]  # mypy cannot infer a default's type

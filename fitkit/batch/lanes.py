@@ -6,9 +6,12 @@ import importlib.util
 import os
 import queue
 import signal
+import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from enum import Enum, auto
 from importlib.metadata import entry_points
 from typing import Final, final
 
@@ -23,8 +26,21 @@ MOST_LANES: Final = 4
 """Tracing and all that Python does is for one thread at a time, so that more would only wait."""
 LOOK: Final = 0.1
 """Seconds between looks at signals."""
+TURN: Final = 0.02
+"""Seconds that a thread keeps Python's lock while another waits: tracing slows down if the caches change hands more often."""
 STACK: Final = 64 * 2**20
 """Bytes of a thread's stack: tracing calls itself deeply, and some systems give a thread far less than the process."""
+
+
+HELD_BACK: Final = 2.0
+"""Seconds that an outcome waits for that of an earlier fit."""
+News = BatchOutcome | tuple[BatchEntry, HistoryRow | None]
+
+
+class Nothing(Enum):
+    """That nothing happened for a moment."""
+
+    NEW = auto()
 
 
 def lanes_for(entries: Sequence[BatchEntry]) -> int:
@@ -44,8 +60,10 @@ def run_in_lanes(
     lanes: int,
     interrupted: Callable[[], int],
     show: Callable[[BatchEntry, HistoryRow | None], None],
-) -> Iterator[BatchOutcome]:
-    """Yield the outcome of each fit as it ends; none is begun once a signal has asked to stop.
+) -> Generator[BatchOutcome, None, None]:
+    """Yield the outcomes of fits in order, but as they end where an earlier one takes long.
+
+    No fit is begun once a signal has asked to stop.
 
     Args:
         entries: the fits; none may run code of the user's, which could change what all threads share.
@@ -54,16 +72,21 @@ def run_in_lanes(
         interrupted: returns the number of the signal that asked to stop, or 0.
         show: is shown each fit when it begins, and rows of its history, in the thread of the caller.
     """
-    road = _Road(entries, settings, interrupted)
-    road.open(lanes)
+    road, before = _Road(entries, settings, interrupted), sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
     try:
+        road.open(lanes)
+        queue_of_ended = _InOrder(entries)
         while (news := road.news()) is not None:
             if isinstance(news, BatchOutcome):
-                yield news
-            else:
+                queue_of_ended.add(news)
+            elif isinstance(news, tuple):
                 show(*news)
+            yield from queue_of_ended.ready()
+        yield from queue_of_ended.rest()
     finally:
         road.close()
+        sys.setswitchinterval(before)
 
 
 @final
@@ -76,7 +99,7 @@ class _Road:
             configs.setdefault(entry.path, []).append(entry)
         self._waiting = deque(configs.values())
         self._settings, self._interrupted = settings, interrupted
-        self._news: queue.SimpleQueue[BatchOutcome | tuple[BatchEntry, HistoryRow | None] | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._closed = 0
 
@@ -91,15 +114,13 @@ class _Road:
         finally:
             threading.stack_size(before)
 
-    def news(self) -> BatchOutcome | tuple[BatchEntry, HistoryRow | None] | None:
-        """Wait for what happens next; None when every thread has ended, and all that they did is told."""
-        while True:
-            over = not any(thread.is_alive() for thread in self._threads)
-            try:
-                return self._news.get(timeout=0 if over else LOOK)
-            except queue.Empty:
-                if over:
-                    return None
+    def news(self) -> News | Nothing | None:
+        """Wait a moment for what happens next; None when every thread has ended, and all that they did is told."""
+        over = not any(thread.is_alive() for thread in self._threads)
+        try:
+            return self._news.get(timeout=0 if over else LOOK)
+        except queue.Empty:
+            return None if over else Nothing.NEW
 
     def close(self) -> None:
         """Have the fits under way end early, and wait for them."""
@@ -126,6 +147,35 @@ class _Road:
 
     def _rows_of(self, entry: BatchEntry) -> RowsNowAndThen:
         return RowsNowAndThen(lambda row: self._news.put((entry, row)))
+
+
+@final
+class _InOrder:
+    """Outcomes that wait for those of earlier fits: what a batch says is the same each time, unless a fit takes long."""
+
+    def __init__(self, entries: Sequence[BatchEntry]) -> None:
+        self._place = {entry.name: place for place, entry in enumerate(entries)}
+        self._held: dict[int, tuple[BatchOutcome, float]] = {}
+        self._next = 0
+
+    def add(self, outcome: BatchOutcome) -> None:
+        """Take an outcome."""
+        self._held[self._place[outcome.name]] = outcome, time.monotonic()
+
+    def ready(self) -> Iterator[BatchOutcome]:
+        """Yield what nothing earlier is missing of, and what has waited long enough."""
+        now = time.monotonic()
+        for place in sorted(self._held):
+            outcome, since = self._held[place]
+            if place <= self._next or now - since > HELD_BACK:
+                del self._held[place]
+                self._next = max(self._next, place + 1)
+                yield outcome
+
+    def rest(self) -> Iterator[BatchOutcome]:
+        """Yield what is left."""
+        for place in sorted(self._held):
+            yield self._held.pop(place)[0]
 
 
 def _may_have_accelerator() -> bool:

@@ -52,7 +52,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
 
     PATHS are configs, folders (read recursively, without files that begin with _ and without saved runs) and globs. A
     config with a `matrix` is a fit for each combination of its values. Fits run in one process, where those of one
-    structure share what is compiled, or over --jobs worker processes, where one that is killed or hangs loses only its
+    structure share what is compiled and several configs are fitted at a time, or over --jobs worker processes, where one that is killed or hangs loses only its
     own fit. Runs are saved under --out, and replaced there by the next batch. * and ? in --filter stand for any
     characters.
 
