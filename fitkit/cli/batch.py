@@ -52,9 +52,9 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
 
     PATHS are configs, folders (read recursively, without files that begin with _ and without saved runs) and globs. A
     config with a `matrix` is a fit for each combination of its values. Fits run in one process, where those of one
-    structure share what is compiled and several configs are fitted at a time, or over --jobs worker processes, where one that is killed or hangs loses only its
-    own fit. Runs are saved under --out, and replaced there by the next batch. * and ? in --filter stand for any
-    characters.
+    structure share what is compiled and several configs are fitted side by side, or over --jobs worker processes, where
+    one that is killed or hangs loses only its own fit. Runs are saved under --out, and replaced there by the next batch.
+    * and ? in --filter stand for any characters.
 
     Exit codes: 0 every fit is as it should be; where all that failed did so for one reason, its code as `train` has it
     (2 config, 3 data, 4 not converged or out of time, 5 diverged, 6 a check failed, 7 environment, or a worker killed
