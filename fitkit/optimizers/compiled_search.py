@@ -84,7 +84,7 @@ class CompiledSearch:
 
     def go_on(self, stretch: Stretch) -> Stretch:
         """Return the next stretch after one that ended for its length."""
-        return self._run(stretch.numbers._replace(shakes=0.0), stretch.vectors)
+        return self._run(stretch.numbers, stretch.vectors)
 
     def resume(self, state: LeastSquaresState, step: int) -> Stretch:
         """Return the next stretch after `step` steps, the last of them on the host."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fitkit.backend import jax, jnp, lax
 from fitkit.optimizers.exact_newton import EPSILON, SHAKING
 from fitkit.optimizers.lm_constants import FORGETTING
-from fitkit.optimizers.search_decision import SHAKES, pick
+from fitkit.optimizers.search_decision import pick
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,13 +142,12 @@ def next_scale(begins: jax.Array, scale: jax.Array, squares: jax.Array, theta: j
     return jnp.maximum(pick(begins, 1.0, FORGETTING) * scale, jnp.maximum(norms, least))
 
 
-def last_places(theta: jax.Array, number: jax.Array) -> jax.Array:
-    """Return a move by one or two last places up or down in each parameter, as `exact_newton` has it, shape (free,)."""
+def last_places(theta: jax.Array) -> jax.Array:
+    """Return moves by one or two last places up or down in each parameter, as `exact_newton` has them, shape (moves, free)."""
     import numpy as np
 
-    moves = np.array(SHAKING)[(np.arange(theta.shape[0]) + np.arange(SHAKES)[:, None]) % SHAKES]
-    chosen = lax.dynamic_index_in_dim(jnp.asarray(moves, theta.dtype), number.astype(jnp.int32) - 1, 0, keepdims=False)
+    chosen = np.array(SHAKING)[(np.arange(theta.shape[0]) + np.arange(len(SHAKING))[:, None]) % len(SHAKING)]
     # Three quarters of an epsilon are more than half a last place and less than one and a half.
-    once = theta + 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(theta)
-    twice = once + pick(jnp.abs(chosen) > 1, 0.75 * EPSILON * jnp.sign(chosen) * jnp.abs(once), 0.0)
+    once = theta + 0.75 * EPSILON * np.sign(chosen) * jnp.abs(theta)
+    twice = once + 0.75 * EPSILON * np.where(np.abs(chosen) > 1, np.sign(chosen), 0) * jnp.abs(once)
     return twice - theta

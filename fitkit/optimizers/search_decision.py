@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fitkit.backend import jax, jnp, lax
-from fitkit.optimizers.exact_newton import FLAT, SHAKING, WHITENED_UP_TO
+from fitkit.optimizers.exact_newton import FLAT, WHITENED_UP_TO
 from fitkit.optimizers.lm_constants import (
     BEND_LIMIT,
     CRAWLING,
@@ -22,7 +22,6 @@ HOST = -1
 SINGULAR = 1e24
 """The square of a condition number of the scaled Jacobian, from above, from which on it is the host's."""
 UNDERFLOW = 1e-280
-SHAKES = len(SHAKING)
 
 
 def pick(test: Any, yes: Any, no: Any) -> jax.Array:
@@ -81,8 +80,6 @@ class Numbers(NamedTuple):
     """Why the search ended, for the time after that."""
     known: Any
     """1 if the last S is that of the last point taken."""
-    shakes: Any
-    """Which of the moves by last places is next, from 1, once the search has ended; 0 before."""
     status: Any
     """0 while it goes on, then a `Reason` or `HOST`."""
     turns: Any
@@ -125,7 +122,7 @@ def is_newton(now: Numbers) -> Any:
     """Return whether the next step is Newton's: after the tolerance is met, or where `lm` tries to polish."""
     near = (now.offset < POLISH_BELOW) | (now.theta_change < SHORT)
     wanted = (now.wait <= 0) & (near | (now.crawled >= CRAWLING))
-    return (now.begins + now.shakes == 0) & ((now.left > 0) | (now.looks > 0) | wanted)
+    return (now.begins == 0) & ((now.left > 0) | (now.looks > 0) | wanted)
 
 
 def is_too_bent(newton: Any, sizes: jax.Array) -> Any:
@@ -133,16 +130,17 @@ def is_too_bent(newton: Any, sizes: jax.Array) -> Any:
     return ~newton & ~(4 * sizes[0] <= BEND_LIMIT**2 * sizes[1])
 
 
-def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, Any, jax.Array]:
+def decide(now: Numbers, newton: Any, rule: StopRule, found: Found) -> tuple[jax.Array, Any, jax.Array]:
     """Return the numbers after a turn, side by side, whether the point found is taken, and its row of history, shape (3,)."""
-    newton, begins, shakes = is_newton(now), now.begins > 0, now.shakes > 0
+    begins = now.begins > 0
     curved = is_too_bent(newton, found.step)
     accept, host, ratio = _judged(now, found, newton, curved)
     taken = accept & ~host & ~(newton & (now.looks > 0))
     total = found.squares[-1]
     measures = _measures(now, found, begins)
     step = now.step + pick(begins | (now.polished > 0), 0, 1)
-    after = _ended(_damped(now, taken, newton, begins, ratio), now, judge(rule, step, 0, measures, jnp), accept, taken)
+    damped = _damped(now, taken, newton, begins, ratio)
+    after = _ended(damped, now, newton, judge(rule, step, 0, measures, jnp), accept, taken)
     crawls = pick(now.value - total < 0.01 * total, now.crawled + 1, 0)
     singular = ~(found.sums[0] * (len(found.squares) - 1) < SINGULAR)
     numbers = after._replace(
@@ -151,7 +149,7 @@ def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, Any, 
         offset=pick(taken, jnp.sqrt(found.sums[2] / total), now.offset),
         singular=pick(taken, singular, now.singular),
         crawled=pick(taken & ~begins, crawls, now.crawled),
-        evaluations=now.evaluations + pick(curved | shakes, 0, 1),
+        evaluations=now.evaluations + pick(curved, 0, 1),
         step=pick(taken, step, now.step),
         known=pick(taken, 0, pick(newton, 1, now.known)),
         status=pick(host, HOST, after.status),
@@ -162,22 +160,22 @@ def decide(now: Numbers, rule: StopRule, found: Found) -> tuple[jax.Array, Any, 
 
 def _judged(now: Numbers, found: Found, newton: Any, curved: Any) -> tuple[Any, Any, Any]:
     """Return whether the point found is good, whether the host has to go on, and the decrease over that foretold."""
-    begins, shakes, beyond = now.begins > 0, now.shakes > 0, found.maxima[3] > 0
+    begins, beyond = now.begins > 0, found.maxima[3] > 0
     finite = jnp.isfinite(jnp.sum(found.squares))
     good, undecided = _newton_verdict(now, found)
     actual, foretold = now.value - found.squares[-1], found.step[2]
     ratio = pick((foretold > 0) & (foretold < jnp.inf), actual / foretold, 1.0)
     descends = (actual > 0) & (ratio > 1e-4) & ~curved
-    accept = begins | (~shakes & finite & (found.maxima[4] > 0) & either(newton, good, descends))
+    accept = begins | (finite & (found.maxima[4] > 0) & either(newton, good, descends))
     short = ~newton & ~begins & ((found.maxima[2] < 1e-16) | (now.damping > 1e60))
     host = short | either(newton, undecided | (now.singular > 0) | (accept & beyond), finite & beyond)
     host = host | (accept & ~(finite & (found.squares[-1] > UNDERFLOW)))
-    return accept, host & ~shakes, ratio
+    return accept, host, ratio
 
 
-def _ended(after: Numbers, now: Numbers, code: Any, accept: Any, taken: Any) -> Numbers:
+def _ended(after: Numbers, now: Numbers, newton: Any, code: Any, accept: Any, taken: Any) -> Numbers:
     """Return the numbers with whether and why the search ended: at a minimum only once its last digits are found."""
-    newton, finishing, looks = is_newton(now), now.left > 0, now.looks > 0
+    finishing, looks = now.left > 0, now.looks > 0
     claims = (code >= Reason.GRADIENT_SMALL) & (code <= Reason.LOSS_FLAT) & ~looks
     left = pick(finishing, now.left - 1, pick(claims, MOST_POLISHING, 0))
     ended = finishing & either(accept, left == 0, newton)
@@ -187,8 +185,7 @@ def _ended(after: Numbers, now: Numbers, code: Any, accept: Any, taken: Any) -> 
         left=pick(taken, left, now.left),
         polished=pick(taken & finishing, 1, now.polished),
         reason=pick(taken & ~finishing & claims, code, now.reason),
-        shakes=pick(now.shakes > 0, now.shakes + 1, ended),
-        status=pick(now.shakes == SHAKES, now.reason, status),
+        status=pick(ended, now.reason, status),
     )
 
 

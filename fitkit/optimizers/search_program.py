@@ -61,7 +61,7 @@ class Ending(NamedTuple):
     begun: jax.Array
     """The triangular factor at the first point."""
     noise: jax.Array
-    """Sums of the squares of what moves by last places leave over in the residuals at the end, shape (rows,)."""
+    """The mean square of what moves by last places leave over in the residuals at the end, shape (rows,)."""
 
 
 class _Turn(NamedTuple):
@@ -72,7 +72,6 @@ class _Turn(NamedTuple):
     extra: jax.Array
     history: jax.Array
     begun: jax.Array
-    noise: jax.Array
 
 
 @kernel()
@@ -95,7 +94,6 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
         jnp.zeros((size, size)),
         jnp.zeros((HISTORY + 1, 3)),
         jnp.zeros((size + 1, size + 1)),
-        jnp.zeros(count),
     )
     numbers_of_rule: list[Any] = [rule[k] for k in range(len(StopRule._fields))]
     limits = StopRule(*numbers_of_rule)
@@ -106,7 +104,8 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
         return (turn.numbers[status] == 0) & (turn.numbers[turns] < rule[-1])
 
     last = lax.while_loop(goes_on, lambda turn: _turn(problem, rows, limits, turn), begin)
-    return Ending(last.numbers, _merged(last), last.extra, last.history, last.begun, last.noise)
+    place = _merged(last)
+    return Ending(last.numbers, place, last.extra, last.history, last.begun, _noise(problem, rows, place))
 
 
 def _merged(turn: _Turn) -> Place:
@@ -116,35 +115,32 @@ def _merged(turn: _Turn) -> Place:
 
 def _turn(problem: Problem, rows: RowData, rule: StopRule, turn: _Turn) -> _Turn:
     now, place = Numbers.of(turn.numbers), _merged(turn)
-    theta, size = place.vectors[0], place.vectors.shape[1]
-    begins, newton, shakes = now.begins > 0, is_newton(now), now.shakes > 0
-    step = _step(problem, rows, now, place, turn.extra)
-    move = pick(begins, 0.0, pick(shakes, last_places(theta, now.shakes), step.move))
+    theta = place.vectors[0]
+    begins, newton = now.begins > 0, is_newton(now)
+    step = _step(problem, rows, now, newton, place, turn.extra)
+    move = pick(begins, 0.0, step.move)
     # A branch is also what keeps the compiler from computing the Jacobian anew for each of its uses.
-    refused = ~begins & ~shakes & is_too_bent(newton, step.sizes)
+    refused = ~begins & is_too_bent(newton, step.sizes)
     columns = lax.cond(refused, lambda: jnp.zeros_like(place.rows), lambda: _expand(problem, theta + move, rows))
-    there = _place(now, place, theta + move, columns)
-    numbers, taken, row = decide(now, rule, _found(problem, now, place, step, move, there))
+    there = _place(begins, place, theta + move, columns)
+    numbers, taken, row = decide(now, newton, rule, _found(problem, newton, place, step, move, there))
     # A point that is left goes where nobody looks.
     place_of_row = pick(taken, now.rows - now.polished, HISTORY).astype(jnp.int32)
     history = lax.dynamic_update_index_in_dim(turn.history, row, place_of_row, 0)
     begun = lax.select(begins, there.factor, turn.begun)
-    left_over = columns[size] - place.rows[size] - jnp.sum(place.rows[:size] * move[:, None], 0)
-    noise = turn.noise + pick(shakes, left_over**2, 0.0)
-    return _Turn(numbers, place, there, step.extra, history, begun, noise)
+    return _Turn(numbers, place, there, step.extra, history, begun)
 
 
-def _step(problem: Problem, rows: RowData, now: Numbers, place: Place, extra: jax.Array) -> Step:
+def _step(problem: Problem, rows: RowData, now: Numbers, newton: Any, place: Place, extra: jax.Array) -> Step:
     """Return the step from a place: Newton's, or a damped one; `extra` is kept if it is not Newton's."""
     theta, remembered, _, gradient = (place.vectors[k] for k in range(4))
     size = theta.shape[0]
-    newton = is_newton(now)
     scale = pick(remembered > 0, remembered, 1.0)
     norms = lengths_of(place.factor)[:size]
     system = damped_system(place.factor, scale, now.damping)
     velocity = system[:, size] / scale
     along = pick(newton, pairs(size) / norms, velocity)
-    how_many = pick(newton, along.shape[0], pick(now.begins + now.shakes > 0, 0, 1)).astype(jnp.int32)
+    how_many = pick(newton, along.shape[0], 1 - now.begins).astype(jnp.int32)
     contracted = _second_derivatives(problem, rows, theta, place.rows[: size + 1], along, how_many)
     step: Step = lax.cond(
         newton,
@@ -154,17 +150,17 @@ def _step(problem: Problem, rows: RowData, now: Numbers, place: Place, extra: ja
     return step
 
 
-def _place(now: Numbers, before: Place, theta: jax.Array, columns: jax.Array) -> Place:
+def _place(begins: Any, before: Place, theta: jax.Array, columns: jax.Array) -> Place:
     """Return the place at theta, whose columns of [J r predictions] are known."""
     size = theta.shape[0]
     _, remembered, largest, _ = (before.vectors[k] for k in range(4))
     factor = triangle(columns[: size + 1].T)
     slope = jnp.sum(factor[:, :size] * factor[:, size:], 0)
-    scale = next_scale(now.begins > 0, remembered, jnp.sum(factor * factor, 0), theta)
+    scale = next_scale(begins, remembered, jnp.sum(factor * factor, 0), theta)
     return Place(jnp.stack([theta, scale, jnp.maximum(largest, jnp.abs(theta)), slope]), columns, factor)
 
 
-def _found(problem: Problem, now: Numbers, place: Place, step: Step, move: jax.Array, there: Place) -> Found:
+def _found(problem: Problem, newton: Any, place: Place, step: Step, move: jax.Array, there: Place) -> Found:
     """Return what decides on the place `there`."""
     theta, largest = place.vectors[0], place.vectors[2]
     trial, seen, slope = there.vectors[0], there.vectors[2], there.vectors[3]
@@ -176,7 +172,7 @@ def _found(problem: Problem, now: Numbers, place: Place, step: Step, move: jax.A
         jnp.abs(slope) / jnp.sqrt(pick(squares[:size] > 0, squares[:size], 1.0)),
         jnp.maximum(shares(move, trial, seen), shares(inverse[:, size], trial, seen)),
         shares(step.velocity, theta, largest),
-        pick(inside(move, room) & (is_newton(now) | inside(step.velocity, room)), 0.0, 1.0),
+        pick(inside(move, room) & (newton | inside(step.velocity, room)), 0.0, 1.0),
         pick(move != 0, 1.0, 0.0),
     )
     sums = (
@@ -185,6 +181,15 @@ def _found(problem: Problem, now: Numbers, place: Place, step: Step, move: jax.A
         there.factor[:size, size] ** 2,
     )
     return Found(step.sizes, squares, jnp.max(jnp.stack(maxima), 1), jnp.sum(jnp.stack(sums), 1))
+
+
+def _noise(problem: Problem, rows: RowData, place: Place) -> jax.Array:
+    """Return what moves by last places leave over in the residuals, mean square, shape (rows,)."""
+    theta, size = place.vectors[0], place.vectors.shape[1]
+    moves = last_places(theta)
+    moved = jax.vmap(lambda move: problem.row_residuals(theta + move, rows))(moves)
+    linear = jnp.sum(moves[:, :, None] * place.rows[None, :size], 1)
+    return jnp.mean((moved - place.rows[size] - linear) ** 2, 0)
 
 
 # -- the rows -----------------------------------------------------------------------------------------------------------------

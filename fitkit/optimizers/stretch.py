@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 from fitkit.optimizers.bound_rows import BoundRows, remember
-from fitkit.optimizers.exact_newton import SHAKING
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.least_squares_state import LeastSquaresState, state_at
 from fitkit.optimizers.linearization import Linearization, lengths
@@ -111,8 +110,7 @@ class Stretch:
         kept, key = BoundRows.of(self.problem), self.theta.tobytes()
         remember(kept.points, key, self.point)
         kept.predictions = key, np.asarray(self.ending.place.rows)[-1]
-        if self.numbers.shakes > 0:
-            kept.shaken = key, np.sqrt(np.asarray(self.ending.noise) / len(SHAKING))
+        kept.shaken = key, np.sqrt(np.asarray(self.ending.noise))
         if self.numbers.known:
             remember(kept.curvatures, key, self.curvature)
 
