@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array
-from fitkit.losses import DistanceLoss
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.optimizers.exact_newton import EPSILON
 from fitkit.optimizers.smooth_kernels import SmoothExpansion, expand_smooth
 from fitkit.problem import Problem
@@ -125,23 +125,12 @@ def all_but_exact(problem: Problem, value: float) -> bool:
     That may be at infinity, where derivatives vanish as they do at a minimum: an exponential tail has digits to lose for a
     long way before they tell.
     """
-    return value <= EPSILON * _mean_square(problem)
+    return value <= EPSILON * BoundRows.of(problem).mean_square_of_targets
 
 
 def _rounding(problem: Problem) -> float:
     """Return what the rounding of targets alone makes of a loss of distances that is zero otherwise."""
-    return (10 * EPSILON) ** 2 * _mean_square(problem)
-
-
-def _mean_square(problem: Problem) -> float:
-    """Return the mean square of the targets in units of sigma; zero where the loss is not of distances."""
-    import numpy as np
-
-    rows = problem.rows
-    if rows is None or not isinstance(problem.loss, DistanceLoss):
-        return 0.0
-    target = np.asarray(rows.target, np.float64) / (1.0 if rows.sigma is None else np.asarray(rows.sigma, np.float64))
-    return float(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight))
+    return (10 * EPSILON) ** 2 * BoundRows.of(problem).mean_square_of_targets
 
 
 def _settled(problem: Problem, point: Vector, keep: int) -> Vector:

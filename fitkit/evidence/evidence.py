@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.optimizers.linearization import Linearization
 from fitkit.problem import Problem
 
@@ -146,7 +147,10 @@ def pressed(problem: Problem, theta: Vector, gradient: Vector) -> Mask:
     """Return which parameters the gradient presses against a bound, shape (free,)."""
     import numpy as np
 
-    lower, upper = np.asarray(problem.lower), np.asarray(problem.upper)
+    bound = BoundRows.of(problem)
+    if not bound.bounded:
+        return np.zeros(len(theta), bool)
+    lower, upper = bound.lower, bound.upper
     return ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
 
 from fitkit.evidence.evidence import (
     CLOSE,
@@ -16,8 +18,8 @@ from fitkit.evidence.evidence import (
 )
 from fitkit.evidence.left_to_minimum import left_to_minimum
 from fitkit.evidence.neighbours import look_beside
-from fitkit.losses import DistanceLoss
-from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, exact_step, targets_of
+from fitkit.optimizers.bound_rows import BoundRows
+from fitkit.optimizers.exact_newton import EPSILON, NewtonStep, exact_step
 from fitkit.optimizers.least_squares import LeastSquares
 from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.subspace import GaussNewton, gauss_newton
@@ -48,6 +50,27 @@ TOO_SMALL_TO_SQUARE = 1e-290
 """ 1e-308 is the smallest double with all digits; squares that are added lose theirs earlier."""
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Derivatives:
+    """What the derivatives at a point are, and what follows from each of them."""
+
+    linear: GaussNewton
+    held: Mask
+    own: Vector
+    """The sizes of the parameters by themselves: the largest that was seen of each, shape (free,)."""
+    size: Vector
+    """The same, or the size by the data where that is larger."""
+    curvature: Matrix
+    idle: Mask
+    """Parameters that lost their effect, shape (free,)."""
+    exact: NewtonStep
+    left: Vector
+    """The step that is left to the minimum, shape (free,)."""
+    noise: Vector
+    """What rounding moves the minimum by, one standard deviation, shape (free,)."""
+
+
 def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
     """Return the evidence at theta, shape (free,).
 
@@ -63,11 +86,39 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
     point = squares.linearize(theta)
     if not point.finite or len(theta) == 0:
         return unknown(len(theta), finite=len(theta) == 0)
-    held = pressed(problem, theta, point.gradient)
+    found = _derivatives(squares, theta, point, seen, start)
+    exact, rounding = found.exact, found.noise + EPSILON / 2 * np.abs(theta)
+    flat = np.vstack([exact.flat, np.eye(len(theta))[found.idle]]) if found.idle.any() else exact.flat
+    beside = _beside(squares, theta, point, found)
+    remaining, moves = _remaining(theta, point, found)
+    strict = beside is None and exact.saddle is None and len(flat) == 0
+    return Evidence(
+        optimality=point.cosines(~found.held),
+        remaining=remaining,
+        newton_step=moves,
+        smallest_eigenvalue=_smallest(point, found.curvature, ~found.held),
+        condition=found.linear.condition,
+        minimum=beside or ("saddle" if _saddle(exact, remaining) else "flat" if len(flat) else "strict"),
+        held=found.held,
+        flat=flat,
+        without_effect=found.idle,
+        linearization=point,
+        uncertainty_of_minimum=np.hypot(found.left, found.noise) + EPSILON / 2 * np.abs(theta),
+        at_rounding=strict and _told_apart_by_rounding_only(found.left, rounding, found.own),
+    )
+
+
+def _derivatives(
+    squares: LeastSquares, theta: Vector, point: Linearization, seen: Vector, start: Vector | None
+) -> _Derivatives:
+    """Return what the derivatives at theta are; the arguments are those of `assess_least_squares`."""
+    import numpy as np
+
+    held = pressed(squares.problem, theta, point.gradient)
     linear = gauss_newton(point, ~held)
     own = np.maximum(np.abs(theta), seen)
     # Not without limit: where a column vanishes, the size by the data goes to infinity and would excuse any step.
-    by_data = _seen_by_data(problem, point)
+    by_data = _seen_by_data(squares, point)
     size = np.maximum(seen, np.where(own > 0, np.minimum(by_data, 1e3 * own), by_data))
     with np.errstate(over="ignore", invalid="ignore"):  # residuals near underflow have no inverse to speak of
         curvature = _curvature(squares, theta, point, linear, size)
@@ -75,50 +126,57 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         # A column that has nearly vanished makes the whitened S huge, and would put the blame on another parameter.
         exact = exact_step(squares, theta, point, curvature, ~held & ~idle)
         left, noise = left_to_minimum(squares, theta, point, curvature, exact, seen, ~held & ~idle)
-        uncertainty = np.hypot(left, noise) + EPSILON / 2 * np.abs(theta)
-    flat = np.vstack([exact.flat, np.eye(len(theta))[idle]])
-    unscaled = exact.flat / np.where(point.column_norms > 0, point.column_norms, 1.0)
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        weak = np.diag(point.factor.T @ point.factor + curvature) * own**2 <= WEAK * point.sum_of_squares
-    looks = np.vstack([np.eye(len(theta))[(weak | idle) & ~held], unscaled])
-    beside = look_beside(problem, theta, looks, own, squares.sum_of_squares, point.sum_of_squares)
-    norm = point.sum_of_squares**0.5
-    remaining = exact.decrement / norm if norm > 0 else 0.0
-    moves = relative_move(left, theta, size)
-    steep = _steepest(point, exact.flat)
-    if steep > CLOSE:  # without curvature and yet not level: there is no Newton step to speak of
-        remaining, moves = max(remaining, steep), np.inf
-    if exact.saddle is not None and remaining >= CLOSE:  # downhill by a curvature, of which the step knows nothing
-        moves = np.inf
-    if underflows(point.sum_of_squares) and moves > CLOSE:  # the squares are gone, but not what they are squares of
-        remaining = np.inf
-    strict = beside is None and exact.saddle is None and len(flat) == 0
-    return Evidence(
-        optimality=point.cosines(~held),
-        remaining=remaining,
-        newton_step=moves,
-        smallest_eigenvalue=_smallest(point, curvature, ~held),
-        condition=linear.condition,
-        minimum=beside or ("saddle" if _saddle(exact, remaining) else "flat" if len(flat) else "strict"),
+    return _Derivatives(
+        linear=linear,
         held=held,
-        flat=flat,
-        without_effect=idle,
-        linearization=point,
-        uncertainty_of_minimum=uncertainty,
-        at_rounding=strict and _told_apart_by_rounding_only(left, noise + EPSILON / 2 * np.abs(theta), own),
+        own=own,
+        size=size,
+        curvature=curvature,
+        idle=idle,
+        exact=exact,
+        left=left,
+        noise=noise,
     )
 
 
-def _seen_by_data(problem: Problem, point: Linearization) -> Vector:
+def _beside(
+    squares: LeastSquares, theta: Vector, point: Linearization, found: _Derivatives
+) -> Literal["kink", "saddle"] | None:
+    """Return what the neighbours make of the point, along parameters and directions of which derivatives say little."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        curved = (point.factor * point.factor).sum(axis=0) + found.curvature.diagonal()
+        weak = curved * found.own**2 <= WEAK * point.sum_of_squares
+    doubtful = (weak | found.idle) & ~found.held
+    if not doubtful.any() and len(found.exact.flat) == 0:
+        return None
+    unscaled = found.exact.flat / np.where(point.column_norms > 0, point.column_norms, 1.0)
+    looks = np.vstack([np.eye(len(theta))[doubtful], unscaled])
+    return look_beside(squares.problem, theta, looks, found.own, squares.sum_of_squares, point.sum_of_squares)
+
+
+def _remaining(theta: Vector, point: Linearization, found: _Derivatives) -> tuple[float, float]:
+    """Return the root of the share of the objective that is left to gain, and the largest relative move that is left."""
+    exact = found.exact
+    norm = point.sum_of_squares**0.5
+    remaining = exact.decrement / norm if norm > 0 else 0.0
+    moves = relative_move(found.left, theta, found.size)
+    steep = _steepest(point, exact.flat) if len(exact.flat) else 0.0
+    if steep > CLOSE:  # without curvature and yet not level: there is no Newton step to speak of
+        remaining, moves = max(remaining, steep), math.inf
+    if exact.saddle is not None and remaining >= CLOSE:  # downhill by a curvature, of which the step knows nothing
+        moves = math.inf
+    if underflows(point.sum_of_squares) and moves > CLOSE:  # the squares are gone, but not what they are squares of
+        remaining = math.inf
+    return remaining, moves
+
+
+def _seen_by_data(squares: LeastSquares, point: Linearization) -> Vector:
     """Return |target| / |J_j|, the size at which parameter j alone would make the target, shape (free,); 0 if unknown."""
     import numpy as np
 
-    rows = problem.rows
-    if rows is None or not isinstance(problem.loss, DistanceLoss):
-        return np.zeros(len(point.column_norms))
-    target = np.asarray(rows.target, np.float64) / (1.0 if rows.sigma is None else np.asarray(rows.sigma, np.float64))
-    size = np.sqrt(np.asarray(rows.weight, np.float64) @ target**2 / float(problem.total_weight))
+    size = math.sqrt(BoundRows.of(squares.problem).mean_square_of_targets)
     known = point.column_norms > 0
     return np.where(known, size / np.where(known, point.column_norms, 1.0), 0.0)
 
@@ -135,10 +193,11 @@ def _without_effect(
     if start is None:
         return np.zeros(len(size), bool)
     begun = squares.linearize(start).column_norms
-    lost = point.column_norms <= LOST * np.where(np.isfinite(begun), begun, np.inf)
-
+    lost: Mask = point.column_norms <= LOST * np.where(np.isfinite(begun), begun, np.inf)
+    if not lost.any():
+        return lost
     norm = point.sum_of_squares**0.5
-    targets = float(np.sqrt(sum(float(part @ part) for part in targets_of(squares))))
+    targets = math.sqrt(BoundRows.of(squares.problem).mean_square_of_targets)
     effects = point.column_norms * size
     largest = float(
         np.max(effects[np.isfinite(effects)], initial=0.0)
@@ -156,11 +215,12 @@ def _smallest(point: Linearization, curvature: Matrix, movable: Mask) -> float:
 
     if not movable.any():
         return float("nan")
-    extra = np.where(np.isfinite(curvature), curvature, 0.0)
-    hessian = (point.factor.T @ point.factor + extra)[np.ix_(movable, movable)]
-    diagonal = np.abs(np.diag(hessian))
+    hessian = point.factor.T @ point.factor + np.where(np.isfinite(curvature), curvature, 0.0)
+    if not movable.all():
+        hessian = hessian[np.ix_(movable, movable)]
+    diagonal = np.abs(hessian.diagonal())
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    return float(np.linalg.eigvalsh(hessian / np.outer(scale, scale))[0])
+    return float(np.linalg.eigvalsh(hessian / scale[:, None] / scale)[0])
 
 
 def _curvature(squares: LeastSquares, theta: Vector, point: Linearization, linear: GaussNewton, seen: Vector) -> Matrix:

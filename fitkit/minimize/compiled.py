@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.base import Solver
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.optimizers.compiled_search import CompiledSearch
 from fitkit.optimizers.last_digits import refined_theta
 from fitkit.optimizers.least_squares_state import LeastSquaresState
@@ -27,7 +28,8 @@ def walk_compiled(
     """Return where the search from theta, shape (free,), ends; None where the host has to make its first step."""
     import numpy as np
 
-    start = np.clip(theta, np.asarray(problem.lower), np.asarray(problem.upper))
+    bound = BoundRows.of(problem)
+    start = np.clip(theta, bound.lower, bound.upper) if bound.bounded else np.asarray(theta, np.float64)
     stretch = compiled.begin(start)
     if not stretch.went:
         return None

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.backend import BoundKernel, Kernel
@@ -93,6 +94,28 @@ class BoundRows:
         if kept is None:
             kept = problem.__dict__["_bound_rows"] = cls(problem)
         return kept
+
+    @cached_property
+    def counting(self) -> int:
+        """How many rows count: their weight is above zero."""
+        import numpy as np
+
+        return 0 if self._problem.rows is None else int(np.count_nonzero(np.asarray(self._problem.rows.weight)))
+
+    @cached_property
+    def mean_square_of_targets(self) -> float:
+        """In units of sigma; zero where the loss is not of distances."""
+        import numpy as np
+
+        from fitkit.losses import DistanceLoss
+
+        rows = self._problem.rows
+        if rows is None or not isinstance(self._problem.loss, DistanceLoss):
+            return 0.0
+        target = np.asarray(rows.target, np.float64)
+        if rows.sigma is not None:
+            target = target / np.asarray(rows.sigma, np.float64)
+        return float(np.asarray(rows.weight, np.float64) @ target**2 / float(self._problem.total_weight))
 
     def forget(self) -> None:
         """Forget the points of an earlier search."""

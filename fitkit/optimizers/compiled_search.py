@@ -106,11 +106,9 @@ class CompiledSearch:
     def _run(self, numbers: Numbers, vectors: Matrix) -> Stretch:
         import numpy as np
 
-        from fitkit.optimizers.search_program import HISTORY, Ending, Numbers, Place, search
+        from fitkit.optimizers.search_program import HISTORY, Ending, search
 
         program = BoundRows.of(self.problem).chunks_of(search, vectors.shape[1])[0]
         ready = numbers._replace(begins=1.0, turns=0.0, rows=0.0, taken=0.0)
         found: Any = program(np.array(ready, np.float64), vectors, np.array([*self.rule, HISTORY], np.float64))
-        ending = Ending(*found)
-        ending = ending._replace(place=Place(*ending.place))
-        return Stretch(problem=self.problem, numbers=Numbers(*np.asarray(ending.numbers).tolist()), ending=ending)
+        return Stretch(problem=self.problem, ending=Ending(*found))

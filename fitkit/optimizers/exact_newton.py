@@ -10,6 +10,7 @@ With columns of J scaled to length one and J = U sigma V', the Hessian is V sigm
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -79,18 +80,25 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
         extra = np.zeros_like(extra)
     values, vectors, slopes, floor = _spectrum(left, singular, right, point.projected, extra)
     kept = values > floor
-    half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+    if not kept.all():
+        vectors_kept, values_kept, slopes_kept = vectors[:, kept], values[kept], slopes[kept]
+    else:
+        vectors_kept, values_kept, slopes_kept = vectors, values, slopes
+    roots = np.sqrt(values_kept)
+    half = vectors_kept / roots / scale[:, None]
     with np.errstate(over="ignore", invalid="ignore"):  # far out, an inverse may be too large to write down
         inverse = half @ half.T
     if not whole:
         part, inverse = inverse, np.zeros((size, size))
         inverse[np.ix_(movable, movable)] = part
-    reduced = slopes[kept] / np.sqrt(values[kept])
-    step = np.zeros(size)
-    step[movable] = -half @ reduced
+    reduced = slopes_kept / roots
+    step = -half @ reduced
+    if not whole:
+        part, step = step, np.zeros(size)
+        step[movable] = part
     level = np.abs(values) <= floor
     flat = np.zeros((np.count_nonzero(level), size))
-    if level.any():
+    if len(flat):
         flat[:, movable] = _unit(vectors[:, level]).T
     saddle = None
     if len(values) and values[0] < -10 * floor:
@@ -99,7 +107,7 @@ def newton_step(point: Linearization, curvature: Matrix, movable: Mask) -> Newto
     return NewtonStep(
         step=step,
         inverse=inverse,
-        decrement=float(np.linalg.norm(reduced)),
+        decrement=math.sqrt(reduced @ reduced),
         smallest=float(values[0]) if len(values) else 1.0,
         flat=flat,
         saddle=saddle,

@@ -150,4 +150,5 @@ def last_places(theta: jax.Array) -> jax.Array:
     # Three quarters of an epsilon are more than half a last place and less than one and a half.
     once = theta + 0.75 * EPSILON * np.sign(chosen) * jnp.abs(theta)
     twice = once + 0.75 * EPSILON * np.where(np.abs(chosen) > 1, np.sign(chosen), 0) * jnp.abs(once)
-    return twice - theta
+    moves: jax.Array = twice - theta
+    return moves

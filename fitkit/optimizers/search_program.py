@@ -10,7 +10,8 @@ parameters. What a turn finds is taken or left at the beginning of the next.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fitkit.backend import jax, jnp, kernel, lax
 from fitkit.optimizers.search_algebra import (
@@ -31,7 +32,11 @@ from fitkit.optimizers.search_decision import HOST, Found, Numbers, decide, is_n
 from fitkit.optimizers.stopping import StopRule
 from fitkit.problem import Problem, RowData
 
-__all__ = ["HISTORY", "HOST", "Ending", "Numbers", "search"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["HISTORY", "HOST", "Ending", "Numbers", "Small", "search"]
 
 HISTORY = 256
 """The most turns of the loop in a call."""
@@ -51,17 +56,39 @@ class Place(NamedTuple):
 class Ending(NamedTuple):
     """Where a call of the program ended."""
 
-    numbers: jax.Array
-    """`Numbers` side by side."""
-    place: Place
-    extra: jax.Array
-    """S with the scale of columns of length one, shape (free, free), of the last Newton step that was tried."""
+    small: jax.Array
+    """What `Small` is, side by side: each array that leaves a program takes the host microseconds."""
+    rows: jax.Array
+    """The columns of [J r predictions] at the end, and the mean square of what moves by last places leave over in the
+    residuals there, shape (free + 3, rows)."""
     history: jax.Array
     """The objective, the cosine and the relative move of each point taken, shape (HISTORY + 1, 3)."""
-    begun: jax.Array
+
+
+class Small(NamedTuple):
+    """What is of the size of theta at the end of a call."""
+
+    numbers: Any
+    """`Numbers` side by side."""
+    vectors: Any
+    """As in `Place`."""
+    factor: Any
+    """As in `Place`."""
+    extra: Any
+    """S with the scale of columns of length one, shape (free, free), of the last Newton step that was tried."""
+    begun: Any
     """The triangular factor at the first point."""
-    noise: jax.Array
-    """The mean square of what moves by last places leave over in the residuals at the end, shape (rows,)."""
+
+    @classmethod
+    def of(cls, packed: NDArray[np.float64], size: int) -> Small:
+        """Return the parts of `Ending.small` for `size` parameters."""
+        square = size + 1, size + 1
+        parts, begin = [], 0
+        for shape in ((len(Numbers._fields),), (4, size), square, (size, size), square):
+            end = begin + math.prod(shape)
+            parts.append(packed[begin:end].reshape(shape))
+            begin = end
+        return cls(*parts)
 
 
 class _Turn(NamedTuple):
@@ -105,7 +132,12 @@ def search(problem: Problem, numbers: jax.Array, vectors: jax.Array, rule: jax.A
 
     last = lax.while_loop(goes_on, lambda turn: _turn(problem, rows, limits, turn), begin)
     place = _merged(last)
-    return Ending(last.numbers, place, last.extra, last.history, last.begun, _noise(problem, rows, place))
+    small = Small(last.numbers, place.vectors, place.factor, last.extra, last.begun)
+    return Ending(
+        lax.concatenate([lax.reshape(part, (part.size,)) for part in small], 0),
+        lax.concatenate([place.rows, _noise(problem, rows, place)[None]], 0),
+        last.history,
+    )
 
 
 def _merged(turn: _Turn) -> Place:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fitkit.optimizers.search_program import Ending, Numbers
+    from fitkit.optimizers.search_program import Ending, Numbers, Small
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
@@ -29,8 +29,23 @@ class Stretch:
     """What a call of the compiled search did."""
 
     problem: Problem
-    numbers: Numbers
     ending: Ending
+
+    @cached_property
+    def small(self) -> Small:
+        """What is of the size of theta."""
+        import numpy as np
+
+        from fitkit.optimizers.search_program import Small
+
+        return Small.of(np.asarray(self.ending.small), len(self.problem.lower))
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The state of the search."""
+        from fitkit.optimizers.search_program import Numbers
+
+        return Numbers(*self.small.numbers.tolist())
 
     @property
     def reason(self) -> Reason | None:
@@ -55,12 +70,17 @@ class Stretch:
         rows: list[list[float]] = np.asarray(self.ending.history)[: int(self.numbers.rows)].tolist()
         return rows
 
-    @cached_property
+    @property
     def vectors(self) -> Matrix:
         """The point, the scale D, the largest |theta_j| and J'r, shape (4, free)."""
+        vectors: Matrix = self.small.vectors
+        return vectors
+
+    @cached_property
+    def _rows(self) -> Matrix:
         import numpy as np
 
-        return np.asarray(self.ending.place.vectors)
+        return np.asarray(self.ending.rows)
 
     @property
     def theta(self) -> Vector:
@@ -82,26 +102,18 @@ class Stretch:
     @cached_property
     def point(self) -> Linearization:
         """The linearization there."""
-        import numpy as np
-
-        rows = np.asarray(self.ending.place.rows)
-        return _linearization(np.asarray(self.ending.place.factor), (rows[:-1],))
+        return _linearization(self.small.factor, (self._rows[:-2],))
 
     @property
     def curvature(self) -> Matrix:
         """S at the last point, if it is `known`, shape (free, free)."""
-        import numpy as np
-
         norms = self.point.spectrum[0]
-        scaled: Matrix = np.asarray(self.ending.extra) * norms * norms[:, None]
+        scaled: Matrix = self.small.extra * norms * norms[:, None]
         return scaled
 
     def leave_start(self, start: Vector) -> None:
         """Let the evidence find what is known of the start, shape (free,), where this stretch began."""
-        import numpy as np
-
-        begun = _linearization(np.asarray(self.ending.begun), None)
-        remember(BoundRows.of(self.problem).points, start.tobytes(), begun)
+        remember(BoundRows.of(self.problem).points, start.tobytes(), _linearization(self.small.begun, None))
 
     def leave_end(self) -> None:
         """Let the host and the evidence find what is known of the end."""
@@ -109,8 +121,8 @@ class Stretch:
 
         kept, key = BoundRows.of(self.problem), self.theta.tobytes()
         remember(kept.points, key, self.point)
-        kept.predictions = key, np.asarray(self.ending.place.rows)[-1]
-        kept.shaken = key, np.sqrt(np.asarray(self.ending.noise))
+        kept.predictions = key, self._rows[-2]
+        kept.shaken = key, np.sqrt(self._rows[-1])
         if self.numbers.known:
             remember(kept.curvatures, key, self.curvature)
 

@@ -107,7 +107,7 @@ def judge(
         search,
         evidence,
         stop_rule(optimizer, stopping, single=problem.single),
-        replace(stopping, allow_flat=stopping.allow_flat or problem.trained),
+        replace(stopping, allow_flat=True) if problem.trained else stopping,
         flat_names=flat,
         ran_away=() if problem.trained else run_away(problem.layout, start, search.theta, evidence),
         first_order=isinstance(optimizer, FirstOrder),

@@ -137,11 +137,14 @@ def _with(
 
     layout = problem.layout
     jacobian = values_jacobian(problem, theta)
-    known = np.isfinite(np.diag(matrix))
-    filled = np.where(np.outer(known, known), matrix, 0.0)
+    known = np.isfinite(matrix.diagonal())
+    all_known = bool(known.all())
+    filled = matrix if all_known else np.where(np.outer(known, known), matrix, 0.0)
     # A parameter that depends on one without an error has none either.
-    determined = ~(jacobian[:, ~known] != 0).any(axis=1) & (jacobian != 0).any(axis=1)
-    variances = np.einsum("ij,jk,ik->i", jacobian, filled, jacobian)
+    determined = (jacobian != 0).any(axis=1)
+    if not all_known:
+        determined &= ~(jacobian[:, ~known] != 0).any(axis=1)
+    deviations = np.sqrt(((jacobian @ filled) * jacobian).sum(axis=1)).tolist()
     quantile = two_sided_quantile(uncertainty.level, estimate.dof)
     values = values_by_name(problem, theta)
     errors: dict[str, float] = {}
@@ -149,7 +152,7 @@ def _with(
     for index, name in enumerate(problem.reported_names):
         if not determined[index]:
             continue
-        errors[name] = error = float(np.sqrt(variances[index]))
+        errors[name] = error = deviations[index]
         value = values[name]
         if name in layout.logarithmic:
             factor = float(np.exp(quantile * error / value))
@@ -159,17 +162,19 @@ def _with(
     if problem.reports_otherwise:
         names = tuple(errors)
         part = (jacobian @ filled @ jacobian.T)[np.ix_(determined, determined)]
+    elif all_known:
+        names, part = layout.coordinates, filled
     else:
         names = tuple(name for name, is_known in zip(layout.coordinates, known, strict=True) if is_known)
         part = filled[np.ix_(known, known)]
-    deviations = np.sqrt(np.diag(part))
+    scale = np.sqrt(part.diagonal())
     summary = UncertaintySummary(
         kind=uncertainty.kind,
         status=estimate.status,
         message=estimate.message,
         level=uncertainty.level,
         names=names,
-        correlation=part / np.outer(deviations, deviations),
+        correlation=part / (scale[:, None] * scale),
         residual_variance=estimate.residual_variance,
     )
     spread = None if estimate.half is None else NormalSpread(half=estimate.half, dof=estimate.dof)

@@ -106,13 +106,13 @@ def goodness(
     if problem.loss.likelihood:
         return FitSummary(rows=len(rows), free_parameters=free, dof=dof)
     with np.errstate(all="ignore"):
-        rss = float(np.sum(weight * _squares(problem, theta, predictions)))
+        rss = float(weight @ _squares(problem, theta, predictions))
         chi_square = None
         if rows.sigma is not None and isinstance(problem.loss, MeanSquaredError):
             chi_square = float(np.sum(((target - predictions) / np.asarray(rows.sigma, np.float64)) ** 2))
             chi_square += priors
-        mean = float(np.sum(weight * target) / np.sum(weight)) if problem.model.has_constant else 0.0
-        total = float(np.sum(weight * (target - mean) ** 2))
+        mean = float(weight @ target) / float(weight.sum()) if problem.model.has_constant else 0.0
+        total = float(weight @ (target - mean) ** 2)
     means_something = isinstance(problem.loss, MeanSquaredError) and total > 0
     return FitSummary(
         rows=len(rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from fitkit.evidence import Evidence
@@ -27,8 +28,6 @@ MOST_DIGITS = 16.0
 
 def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[str, float]:
     """Return how many decimal digits of each free parameter are right: -log10 of its relative distance to the minimum."""
-    import numpy as np
-
     distance = evidence.uncertainty_of_minimum
     if distance is None:
         return {}
@@ -38,13 +37,15 @@ def right_digits(problem: Problem, theta: Vector, evidence: Evidence) -> dict[st
     for name, share in reported_share(problem, theta, distance).items():
         if name in held:
             found[name] = MOST_DIGITS
-        elif np.isfinite(share) and share < 1:  # a parameter at zero is known to no share of itself
-            found[name] = float(np.clip(-np.log10(max(share, 1e-300)), 0.0, MOST_DIGITS))
+        elif share < 1:  # a parameter at zero is known to no share of itself
+            found[name] = min(-math.log10(max(share, 1e-300)), MOST_DIGITS)
     return found
 
 
 def _held(problem: Problem, evidence: Evidence) -> set[str]:
     """Return the parameters that a bound holds."""
+    if not evidence.held.any():
+        return set()
     layout = problem.layout
     return {name for name, place in layout.places.items() if evidence.held[place].any()}
 

@@ -33,9 +33,12 @@ def values_by_name(problem: Problem, theta: Vector) -> dict[str, Any]:
         return dict(zip(problem.reported_names, numbers.tolist(), strict=True))
     layout = problem.layout
     found: dict[Any, Any] = {name: _entry(np.asarray(value, np.float64)) for name, value in problem.held.items()}
-    for name, place in layout.places.items():
-        numbers = np.asarray(theta[place], np.float64).reshape(layout.shape(name))
-        found[name] = _entry(np.exp(numbers) if name in layout.logarithmic else numbers)
+    if layout.shapes or layout.logarithmic:
+        for name, place in layout.places.items():
+            numbers = np.asarray(theta[place], np.float64).reshape(layout.shape(name))
+            found[name] = _entry(np.exp(numbers) if name in layout.logarithmic else numbers)
+    else:
+        found.update(zip(layout.free, np.asarray(theta, np.float64).tolist(), strict=True))
     for name, formula in layout.tied:
         found[name] = float(to_numpy(formula)(found))
     named = {name: found[name] for name in layout.names}
@@ -92,5 +95,6 @@ def reported_share(problem: Problem, theta: Vector, distance: Vector) -> dict[st
             values = np.array(list(values_by_name(problem, theta).values()))
             shares = np.abs(values_jacobian(problem, theta)) @ distance / np.abs(values)
             return dict(zip(problem.reported_names, shares.tolist(), strict=True))
-        shares = distance / np.where(np.array(layout.logarithms, bool), 1.0, np.abs(theta))
-    return {name: float(shares[place.start]) for name, place in layout.places.items() if not layout.shape(name)}
+        size = np.where(np.array(layout.logarithms, bool), 1.0, np.abs(theta)) if layout.logarithmic else np.abs(theta)
+        shares = (distance / size).tolist()
+    return {name: shares[place.start] for name, place in layout.places.items() if not layout.shape(name)}

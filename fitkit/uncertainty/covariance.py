@@ -23,6 +23,7 @@ from fitkit.evidence import EXACT_UP_TO, Evidence
 from fitkit.losses import Loss, ResidualLoss
 from fitkit.losses.mse import MeanSquaredError
 from fitkit.losses.residual import FormulaResidual
+from fitkit.optimizers.bound_rows import BoundRows
 from fitkit.problem import Problem
 from fitkit.types import Theta
 from fitkit.uncertainty.information import (
@@ -95,9 +96,10 @@ def estimate_covariance(
         found = _estimate(problem, theta, evidence, asked)
         matrix = None if found.half is None else found.half @ found.half.T
     lost = evidence.held | unidentified | settled(evidence)
-    if found.half is None or matrix is None or not (np.diag(matrix)[~lost] > 0).all():
+    if found.half is None or matrix is None or not (lost | (matrix.diagonal() > 0)).all():
         return _unavailable("the curvature is not positive definite here", unidentified)
-    matrix[lost, :] = matrix[:, lost] = np.nan
+    if lost.any():
+        matrix[lost, :] = matrix[:, lost] = np.nan
     caveats = _caveats(problem, evidence)
     return CovarianceEstimate(
         matrix=matrix,
@@ -136,11 +138,9 @@ def degrees_of_freedom(problem: Problem, equalities: int = 0) -> int | None:
         problem: with rows, or without.
         equalities: how many independent equality constraints there are, each of which takes a parameter's freedom.
     """
-    import numpy as np
-
     if problem.rows is None:
         return None
-    observations = int(np.count_nonzero(np.asarray(problem.rows.weight))) + len(problem.priors)
+    observations = BoundRows.of(problem).counting + len(problem.priors)
     return observations - problem.layout.size + equalities
 
 

@@ -78,6 +78,8 @@ def inverse_of_squares(point: Linearization, movable: Mask) -> Matrix:
 
     scale, _, singular, right = point.spectrum_of(movable)
     kept = singular > RANK_TOLERANCE * singular[0]
+    if len(right) == len(movable) and kept.all():
+        return (right.T / singular) / scale[:, None]
     half = np.zeros((len(movable), np.count_nonzero(kept)))
     half[movable] = (right[kept].T / singular[kept]) / scale[:, None]
     return half
