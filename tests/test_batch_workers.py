@@ -49,8 +49,8 @@ def assert_right(documents: list[dict[str, Any]]) -> None:
 def test_of_a_hundred_fits_five_fail_for_five_reasons_and_are_resumed(tmp_path: Path) -> None:
     hundred(tmp_path)
     out = tmp_path / "out"
-    options = (tmp_path, "--allow-python", "--jobs", "2", "--timeout", "6", "--out", out)
-    done, documents = batch(*options)
+    options = (tmp_path, "--allow-python", "--timeout", "5", "--out", out)
+    done, documents = batch(*options, "--jobs", "2")
     assert done.code == 10
     assert len(documents) == 100
     assert_right(documents)
@@ -64,7 +64,7 @@ def test_of_a_hundred_fits_five_fail_for_five_reasons_and_are_resumed(tmp_path: 
         "diverges",
     }
 
-    done, again = batch(*options, "--resume")
+    done, again = batch(*options, "--resume")  # without --jobs, only python models have a process of their own
     assert done.code == 10
     assert_right(again)
     assert {one["name"] for one in again if not one["resumed"]} == set(FAILURES)

@@ -9,6 +9,7 @@ from fitkit.batch.entry import BatchEntry
 from fitkit.batch.fit import FitSettings, fit
 from fitkit.batch.lanes import lanes_for, run_in_lanes
 from fitkit.batch.outcome import BatchOutcome
+from fitkit.batch.workers import run_in_workers
 from fitkit.minimize import HistoryRow
 
 
@@ -21,7 +22,8 @@ def run_in_process(
     """Yield the outcomes of fits in order, but as they end where one takes long; a signal that asks to stop ends it.
 
     Neighbours of several configs are made side by side in threads. A fit that runs code of the user's is made alone: while
-    it does, what is printed and where modules are found is its own.
+    it does, what is printed and where modules are found is its own. With a time limit it is made in a worker process, as
+    nothing else can end code that hangs.
 
     Args:
         entries: the fits.
@@ -31,6 +33,9 @@ def run_in_process(
     """
     for runs_code, group in groupby(entries, lambda entry: entry.runs_code):
         neighbours = list(group)
+        if runs_code and settings.time_limit is not None:
+            yield from run_in_workers(neighbours, settings, 1, interrupted, show)
+            continue
         lanes = 1 if runs_code else lanes_for(neighbours)
         if lanes > 1:
             yield from run_in_lanes(neighbours, settings, lanes, interrupted, show)

@@ -32,7 +32,7 @@ _STARTED = time.perf_counter()
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster: tcp://127.0.0.1:8786.")
 @click.option(
     "--timeout", type=FiniteRange(min=0, min_open=True), metavar="SECONDS",
-    help="For each fit; one that hangs in a single call is ended with --jobs only.",
+    help="For each fit; a python model that hangs is ended too.",
 )  # fmt: skip
 @click.option("--fail-fast", is_flag=True, help="Stop at the first fit that fails.")
 @click.option("--resume", is_flag=True, help="Skip fits that an earlier batch has made and that have not changed.")
