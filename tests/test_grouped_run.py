@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ def table(groups: dict[str, list[tuple[float, float]]]) -> dict[str, list[Any]]:
     return {"g": [r[0] for r in rows], "x": [r[1] for r in rows], "y": [r[2] for r in rows]}
 
 
-def curves(names: str, seed: int, sizes: tuple[int, ...] = (12, 20, 31)) -> dict[str, list[tuple[float, float]]]:
+def curves(
+    names: Sequence[str], seed: int, sizes: tuple[int, ...] = (12, 20, 31)
+) -> dict[str, list[tuple[float, float]]]:
     random = np.random.default_rng(seed)
     found = {}
     for index, name in enumerate(names):
@@ -198,7 +202,7 @@ def test_the_binary_table_is_the_same(tmp_path: Path) -> None:
         binary.select("a", "k_error", "loss", "steps", "rows")
     )
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "groups.csv", "groups.parquet", "predictions.csv", "config.yaml", "result.json",
+        *("groups.csv", "groups.parquet", "predictions.csv", "config.yaml", "result.json", "model.json", "model.npz"),
     }  # fmt: skip
     assert document["groups"]["file"] == "groups.csv"
     assert json.loads((tmp_path / "run/result.json").read_text())["groups"] == document["groups"]
@@ -295,12 +299,34 @@ def test_every_row_is_predicted_by_the_parameters_of_its_group(tmp_path: Path, m
             assert mine["prediction"].to_list() == [None] * len(here)
 
 
-def test_predict_says_that_it_is_for_one_fit(tmp_path: Path) -> None:
-    ran(tmp_path, config(table(curves("ab", 12, sizes=(12,))), data={"group_by": "g"}))
-    done = here("predict", tmp_path / "run", "--data", tmp_path / "run/predictions.csv")
-    assert done.code == 9
-    assert "a fit for each of many groups" in done.err
-    assert "`groups.csv`" in done.err
+def test_predict_gives_each_row_the_curve_of_its_group(tmp_path: Path) -> None:
+    """From the saved run alone; an offset is held that a column tells, and of some groups there is no fit."""
+    points = {**curves(["7", "08"], 12, sizes=(12,)), "few": [(1.0, 2.0)]}
+    values = table(points) | {"offset": [0.25 if name == "7" else -0.5 for name, at in points.items() for _ in at]}
+    body = config(values, data={"group_by": "g"}) | {
+        "model": "y ~ a * exp(-k * x) + c + d",
+        "parameters": {"a": 2, "k": 1, "c": 0, "d": {"start": "offset", "fixed": True}},
+    }
+    _, _, rows = ran(tmp_path, body)
+    (tmp_path / "fit.yaml").unlink()
+    given = written(tmp_path, "new.csv", "x,y,g\n0.5,1,08\n2.5,1,7\n9,1,8\n1,1,few\n4,1,08\n7,2,8\n")
+    done = here("predict", tmp_path / "run", "--data", given)
+    assert done.code == 0, done.err
+    assert "2 rows of 1 group that the run has not seen have no prediction: 8\n" in done.err
+    assert "1 row of 1 group whose fit has no end in the run has no prediction: few\n" in done.err
+    found = list(csv.DictReader(io.StringIO(done.out)))
+    assert list(found[0]) == ["g", "x", "y", "prediction", "residual"]
+    assert [row["g"] for row in found] == ["08", "7", "8", "few", "08", "8"]
+    assert [row["prediction"] == "" for row in found] == [False, False, True, True, False, True]
+    fits = {row["g"]: tuple(float(row[name]) for name in "akc") for row in rows if row["status"] == "converged"}
+    for row in found:
+        if row["g"] in fits:
+            a, k, c = fits[row["g"]]
+            curve = a * np.exp(-k * float(row["x"])) + c + (0.25 if row["g"] == "7" else -0.5)
+            assert float(row["prediction"]) == pytest.approx(curve, rel=1e-12)
+            assert float(row["residual"]) == pytest.approx(float(row["y"]) - curve, rel=1e-9)
+    missing = written(tmp_path, "missing.csv", "x\n1\n")
+    assert "no column `g`, which `group_by` asks for" in here("predict", tmp_path / "run", "--data", missing).err
 
 
 def test_a_group_that_cannot_be_fitted_has_no_part_in_what_is_shared(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
     Index = NDArray[np.intp]
 
 AT_ONCE = 2**15
@@ -79,16 +80,39 @@ def predictions_of_rows(assembled: AssembledGroups, fit: GroupedFit, piece: slic
     """Return the predictions of some rows, shape (rows,); NaN of groups whose fit has no end."""
     import numpy as np
 
-    groups, problem = assembled.groups, replace(assembled.problem, rows=None)
-    count, dtype = len(group_of_row), problem.lower.dtype
-    found = np.empty(count)
-    size = min(AT_ONCE, len(groups.rows))
-    for first in range(0, count, size):
-        index = np.minimum(np.arange(first, first + size), count - 1)
-        group = group_of_row[index]
-        held = {name: array(numbers[group], dtype) for name, numbers in groups.held.items()}
-        rows = groups.rows.take(piece.start + index)
-        told = _predictions.light(problem, array(fit.theta[group], dtype), held, rows)
-        found[first : first + size] = np.asarray(told, np.float64)[: count - first]
+    groups = assembled.groups
+    found = predictions_by_group(
+        assembled.problem, fit.theta, groups.held, lambda index: groups.rows.take(piece.start + index), group_of_row
+    )
     unknown = np.isnan(fit.values).any(axis=1)
     return np.where(np.take(unknown, group_of_row), np.nan, found)
+
+
+def predictions_by_group(
+    problem: Problem,
+    theta: Matrix,
+    held: Mapping[str, Vector],
+    rows: Callable[[Index], RowData],
+    group_of_row: Index,
+) -> Vector:
+    """Return predictions on the scale of the target, each by the numbers of its group, shape (rows,).
+
+    Args:
+        problem: what the groups have in common.
+        theta: shape (groups, free).
+        held: held numbers that differ between groups, shape (groups,) each.
+        rows: gives the rows of these numbers.
+        group_of_row: shape (rows,).
+    """
+    import numpy as np
+
+    count, dtype = len(group_of_row), problem.lower.dtype
+    found = np.empty(count)
+    size = min(AT_ONCE, count)
+    for first in range(0, count, size or 1):
+        index = np.minimum(np.arange(first, first + size), count - 1)
+        group = group_of_row[index]
+        own = {name: array(numbers[group], dtype) for name, numbers in held.items()}
+        told = _predictions.light(replace(problem, rows=None), array(theta[group], dtype), own, rows(index))
+        found[first : first + size] = np.asarray(told, np.float64)[: count - first]
+    return found

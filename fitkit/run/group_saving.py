@@ -10,15 +10,14 @@ from fitkit.reports.json_document import render
 from fitkit.result import Result
 from fitkit.run.folder import RESULT, RunFolder
 from fitkit.run.group_predictions import write_predictions
+from fitkit.run.group_recall import BINARY_TABLE, TABLE
 from fitkit.run.group_summary import local_columns, reason_words
 from fitkit.run.grouped_assembly import AssembledGroups
+from fitkit.run.saved_model import NOTES, NUMBERS, SavedModel, code_of, notes_of, write_numbers
 from fitkit.run.saving import text_of, write_arrays
 
 if TYPE_CHECKING:
     import polars as pl
-
-TABLE = "groups.csv"
-BINARY_TABLE = "groups.parquet"
 
 
 def save_groups(
@@ -34,11 +33,38 @@ def save_groups(
     folder.write(TABLE, table.write_csv)
     folder.write(BINARY_TABLE, lambda stream: _with_types(table, assembled).write_parquet(stream))
     folder.write("predictions.csv", lambda stream: write_predictions(stream, assembled, fit))
+    saved = _for_predictions(assembled, fit, folder)
+    folder.write(NOTES, text_of(notes_of(assembled.target, saved)))
+    folder.write(NUMBERS, lambda stream: write_numbers(stream, saved))
     if fit.shared is not None:
         values = dict(zip(fit.shared.names, fit.shared.values.tolist(), strict=True))
         folder.write("parameters.npz", lambda stream: write_arrays(stream, values))
     folder.write(RESULT, text_of(render(result) + "\n"))
     folder.publish()
+
+
+def _for_predictions(assembled: AssembledGroups, fit: GroupedFit, folder: RunFolder) -> SavedModel:
+    """Return what predictions from the saved run will need."""
+    import numpy as np
+
+    model, loss = assembled.problem.model, assembled.problem.loss
+    if model is None or loss is None:
+        raise AssertionError("groups are of rows, and rows have a model")
+    code, code_folder = code_of(model, folder.path)
+    return SavedModel(
+        theta=np.where(np.isfinite(fit.values).all(axis=1, keepdims=True), fit.theta, np.nan),
+        spread=None,
+        inputs=assembled.inputs,
+        classes=loss.classes,
+        unused=tuple(sorted(assembled.unused)),
+        learned=model.learned(),
+        level=None,
+        residual_variance=None,
+        code=code,
+        code_folder=code_folder,
+        group_by=tuple(assembled.grouping.keys),
+        held=dict(assembled.groups.held),
+    )
 
 
 def group_table(assembled: AssembledGroups, fit: GroupedFit) -> pl.DataFrame:

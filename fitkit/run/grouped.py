@@ -19,7 +19,8 @@ from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
 from fitkit.run.folder import RunFolder
 from fitkit.run.group_facts import fit_summary, group_warnings, shared_parameters, uncertainty_summary
-from fitkit.run.group_saving import TABLE, save_groups
+from fitkit.run.group_recall import TABLE
+from fitkit.run.group_saving import save_groups
 from fitkit.run.group_summary import groups_summary, verdict_on_groups
 from fitkit.run.grouped_assembly import AssembledGroups, assemble_groups
 from fitkit.run.memory import out_of_memory

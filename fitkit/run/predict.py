@@ -15,12 +15,15 @@ from fitkit.problem import Problem, register_pytrees
 from fitkit.readers import Data, Table, read_table
 from fitkit.run.assemble import Assembled, dtype_of, linked, loaded, problem_over, target_name
 from fitkit.run.goodness import predictions_at
-from fitkit.run.prediction_table import prediction_table
+from fitkit.run.group_predictions import predictions_by_group
+from fitkit.run.group_recall import groups_of_rows
+from fitkit.run.prediction_table import column_of, prediction_table
 from fitkit.run.rows import counted_rows, read_rows, weights_of
 from fitkit.run.saved_model import SavedModel, read_saved, unusable
 from fitkit.run.starts import inner_parts, with_defaults
 from fitkit.run.targets import numbers_of_target
 from fitkit.run.unseen import unseen_told
+from fitkit.types import ColumnName
 from fitkit.uncertainty.bands import Bands, bands
 
 if TYPE_CHECKING:
@@ -55,8 +58,11 @@ def predict(run: str, data: str, *, allow_python: bool) -> Predicted:
     found = _read(source, model, saved, data)
     problem = _problem(found.config, model, saved, found)
     register_pytrees()
-    if problem.layout.size != len(saved.theta):
-        raise unusable(folder, f"its config has {problem.layout.size} free numbers, and {len(saved.theta)} were saved")
+    size = int(saved.theta.shape[-1])
+    if problem.layout.size != size:
+        raise unusable(folder, f"its config has {problem.layout.size} free numbers, and {size} were saved")
+    if saved.group_by:
+        return _of_groups(folder, saved, problem, model, found)
     predictions = predictions_at(problem, saved.theta)
     if predictions is None:
         raise AssertionError("predictions need rows")
@@ -73,6 +79,32 @@ def predict(run: str, data: str, *, allow_python: bool) -> Predicted:
     ends = _bands(problem, saved, source.config, found.config)
     columns = prediction_table(assembled, predictions, ends, with_target=found.has_target)
     return Predicted(columns=columns, notes=(*found.notes, *unseen_told(model, problem.rows)))
+
+
+def _of_groups(folder: Path, saved: SavedModel, problem: Problem, model: Model, found: _Found) -> Predicted:
+    """Return the predictions of many fits, each row by the fit of its group."""
+    import numpy as np
+
+    rows, grouping = problem.rows, found.table.grouping
+    if rows is None or grouping is None:
+        raise AssertionError("predictions need rows of groups")
+    counts = counted_rows(weights_of(found.config, found.table))
+    own = groups_of_rows(folder, saved, grouping, len(found.table))
+    names = {name: np.array(keys, dtype=object)[own.in_table][counts] for name, keys in grouping.keys.items()}
+    group = own.in_run[counts]
+    with np.errstate(all="ignore"):  # numbers of no group
+        predictions = predictions_by_group(problem, saved.theta, saved.held, rows.take, np.maximum(group, 0))
+    predictions = np.where(group >= 0, predictions, np.nan)
+    target = np.asarray(rows.target, np.float64)
+    columns: dict[str, Any] = names | {
+        name: column_of(found.table, name)[counts] for name in saved.inputs if name not in names
+    }
+    if found.has_target:
+        columns[(target_name(model) or "target").strip()] = target
+    columns["prediction"] = predictions
+    if found.has_target:
+        columns["residual"] = target - predictions
+    return Predicted(columns=columns, notes=(*found.notes, *own.notes))
 
 
 def _source(folder: Path, saved: SavedModel) -> ConfigSource:
@@ -146,6 +178,7 @@ def _read(source: ConfigSource, model: Model, saved: SavedModel, path: str) -> _
         comment=data.comment,
         skip=data.skip if similar else 0,
         missing=data.missing,
+        group_by=data.group_by,
     )
     names = _names(given)
     notes = []
@@ -196,7 +229,12 @@ def _problem(config: Config, model: Model, saved: SavedModel, found: _Found) -> 
     target = np.zeros(len(found.table))
     if found.has_target:
         target = numbers_of_target(model, loss, found.table)
-    parts = inner_parts(model, with_defaults(config, model), saved.unused, config.seed, dtype)
+    # What a column told each group is saved with the run.
+    begun = {
+        name: replace(parameter, start=1.0) if isinstance(parameter.start, ColumnName) else parameter
+        for name, parameter in with_defaults(config, model).items()
+    }
+    parts = inner_parts(model, begun, saved.unused, config.seed, dtype)
     rows, total = read_rows(config, found.table, model, loss, target, dtype)
     return problem_over(config, parts, model, loss, rows, total)
 

@@ -32,7 +32,7 @@ def prediction_table(
     problem, table = assembled.problem, assembled.table
     if table is None or problem.rows is None or problem.loss is None:
         raise AssertionError("predictions come from rows")
-    found = {name: _column(table, name)[assembled.counts] for name in assembled.inputs}
+    found = {name: column_of(table, name)[assembled.counts] for name in assembled.inputs}
     target, classes = np.asarray(problem.rows.target, np.float64), problem.loss.classes
     name = (assembled.target or "target").strip()
     if classes:
@@ -49,7 +49,7 @@ def prediction_table(
     return found | ({} if bands is None else bands.ends)
 
 
-def _column(table: Table, name: str) -> Any:
+def column_of(table: Table, name: str) -> Any:
     """Return a column as numbers, or, where it has texts, as they were written."""
     import numpy as np
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from fitkit.errors import Diagnostic, SavedRunFault
-from fitkit.models import PythonModel
-from fitkit.run.assemble import Assembled
+from fitkit.models import Model, PythonModel
 from fitkit.uncertainty.bands import NormalSpread, ResampledSpread, Spread
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "fitkit.model/1"
 NOTES, NUMBERS = "model.json", "model.npz"
+HELD = "held_"
+"""Of held parameters, which may have any name, the arrays are numbered."""
 
 
 @final
@@ -31,8 +32,8 @@ NOTES, NUMBERS = "model.json", "model.npz"
 class SavedModel:
     """What predictions need beside the config."""
 
-    theta: Vector
-    """Shape (free,)."""
+    theta: Any
+    """Shape (free,); of many fits (groups, free), NaN where a group has none."""
     spread: Spread | None
     inputs: tuple[str, ...]
     """Columns that predictions are made from."""
@@ -46,15 +47,19 @@ class SavedModel:
     """Of a python model, the hash of its file."""
     code_folder: str | None
     """Where the file stands, from the run's folder."""
+    group_by: tuple[str, ...] = ()
+    """Of many fits, the columns that tell them apart: what stands in these is in the table of groups."""
+    held: dict[str, Vector] = field(default_factory=dict)
+    """Of many fits, held parameters that differ, shape (groups,) each."""
 
 
-def notes_of(assembled: Assembled, saved: SavedModel) -> str:
+def notes_of(target: str | None, saved: SavedModel) -> str:
     """Return the text of `model.json`."""
     spread = saved.spread
     notes = {
         "schema": SCHEMA,
         "inputs": list(saved.inputs),
-        "target": assembled.target,
+        "target": target,
         "classes": list(saved.classes),
         "unused": list(saved.unused),
         "learned": saved.learned,
@@ -65,6 +70,7 @@ def notes_of(assembled: Assembled, saved: SavedModel) -> str:
         "residual_variance": saved.residual_variance,
         "code_sha256": saved.code,
         "code_folder": saved.code_folder,
+        **({"group_by": list(saved.group_by), "held": list(saved.held)} if saved.group_by else {}),
     }
     return json.dumps(notes, indent=2, ensure_ascii=False) + "\n"
 
@@ -74,7 +80,7 @@ def write_numbers(stream: BinaryIO, saved: SavedModel) -> None:
     import numpy as np
 
     spread = saved.spread
-    arrays = {"theta": saved.theta}
+    arrays = {"theta": saved.theta, **{f"{HELD}{place}": numbers for place, numbers in enumerate(saved.held.values())}}
     if spread is not None:
         arrays["spread"] = spread.half if isinstance(spread, NormalSpread) else spread.theta
     with zipfile.ZipFile(stream, "w") as archive:
@@ -83,11 +89,10 @@ def write_numbers(stream: BinaryIO, saved: SavedModel) -> None:
                 np.lib.format.write_array(entry, np.asarray(numbers, np.float64), allow_pickle=False)
 
 
-def code_of(assembled: Assembled, folder: Path) -> tuple[str | None, str | None]:
+def code_of(model: Model | None, folder: Path) -> tuple[str | None, str | None]:
     """Return the hash of a python model's file, and the way from a folder to where it stands."""
     import os
 
-    model = assembled.problem.model
     if not isinstance(model, PythonModel) or model.loaded is None:
         return None, None
     return model.loaded.sha256, os.path.relpath(model.loaded.folder, os.path.realpath(folder))
@@ -104,9 +109,6 @@ def read_saved(folder: Path) -> SavedModel:
     for name in ("result.json", "config.yaml"):
         if not (folder / name).is_file():
             raise unusable(folder, f"there is no `{name}` in it")
-    if (folder / "groups.csv").is_file():
-        way_out = "the parameters of each group are in its `groups.csv`; its predictions in `predictions.csv`"
-        raise unusable(folder, "it has a fit for each of many groups, and `predict` is of one", way_out)
     if not (folder / NOTES).is_file() or not (folder / NUMBERS).is_file():
         raise unusable(
             folder, f"there is no `{NOTES}` with `{NUMBERS}` in it: it had no rows, or is of an older fitkit"
@@ -118,6 +120,7 @@ def read_saved(folder: Path) -> SavedModel:
         with np.load(folder / NUMBERS, allow_pickle=False) as arrays:
             theta = arrays["theta"]
             spread = _spread(notes["spread"], arrays)
+            held = {name: arrays[f"{HELD}{place}"] for place, name in enumerate(notes.get("held", ()))}
         return SavedModel(
             theta=theta,
             spread=spread,
@@ -129,6 +132,8 @@ def read_saved(folder: Path) -> SavedModel:
             residual_variance=notes["residual_variance"],
             code=notes["code_sha256"],
             code_folder=notes["code_folder"],
+            group_by=tuple(notes.get("group_by", ())),
+            held=held,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise unusable(folder, f"what it saved of the model cannot be read ({type(error).__name__})") from None

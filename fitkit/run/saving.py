@@ -37,7 +37,7 @@ def save(
         columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
         folder.write("predictions.csv", text_of(as_csv(columns)))
         saved = _for_predictions(assembled, search, conclusion, folder)
-        folder.write(NOTES, text_of(notes_of(assembled, saved)))
+        folder.write(NOTES, text_of(notes_of(assembled.target, saved)))
         folder.write(NUMBERS, lambda stream: write_numbers(stream, saved))
     folder.write("parameters.npz", lambda stream: write_arrays(stream, conclusion.values))
     folder.write(RESULT, text_of(render(result) + "\n"))
@@ -49,7 +49,7 @@ def _for_predictions(assembled: Assembled, search: Search, conclusion: Conclusio
     model, loss = assembled.problem.model, assembled.problem.loss
     if model is None or loss is None:
         raise AssertionError("predictions come from a model")
-    code, code_folder = code_of(assembled, folder.path)
+    code, code_folder = code_of(model, folder.path)
     return SavedModel(
         theta=search.theta,
         spread=conclusion.spread,
