@@ -60,7 +60,8 @@ def assess(problem: Problem, theta: Vector, largest: Vector | None = None, start
             return unknown(len(theta))
         return assess_least_squares(problem, theta, seen, start)
     if 0 < len(theta) <= EXACT_UP_TO:
-        return assess_smooth(problem, theta, seen, start)
+        with np.errstate(all="ignore"):
+            return assess_smooth(problem, theta, seen, start)
     return unknown(len(theta))
 
 

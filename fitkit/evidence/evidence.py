@@ -23,6 +23,8 @@ CLOSE = 1e-6
 """A claim of convergence stands if what is left to gain, or to move, is at most this (or 100 gtol, if that is looser)."""
 NOTHING = 1e-15
 """A share whose square is far below the rounding of the objective: a parameter at zero has no own size to judge by."""
+TOLD = 1e-7
+"""A component of a flat direction below this may be rounding."""
 STEADY = 1e-3
 """A Newton step longer than this share of a parameter leads somewhere else, however little it gains."""
 NEAR_ZERO = 1e-6
@@ -83,7 +85,7 @@ class Evidence:
     held: Mask
     """Parameters pressed against a bound, shape (free,)."""
     flat: Matrix
-    """Directions along which the objective does not change, in scaled coordinates, shape (flat, free)."""
+    """Directions along which the objective does not change, by how much each parameter takes part, shape (flat, free)."""
     without_effect: Mask | None = None
     """Parameters that could double, or vanish, without the objective noticing, shape (free,)."""
     linearization: Linearization | None = None
@@ -122,6 +124,25 @@ def confirms(evidence: Evidence, gtol: float) -> bool:
         return True
     steady = evidence.optimality <= bound if evidence.linearization is not None else evidence.newton_step <= STEADY
     return evidence.remaining <= bound and steady
+
+
+def taking_part(flat: Matrix, norms: Vector, own: Vector) -> Matrix:
+    """Return flat directions with the parameters brought out that have to move by a fair share of their own size.
+
+    In coordinates scaled by their effects, the slope of a line hardly takes part beside an offset of a million slopes.
+
+    Args:
+        flat: in scaled coordinates, shape (flat, free).
+        norms: of the scale, shape (free,).
+        own: the sizes of the parameters, shape (free,).
+    """
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        moves = np.abs(flat) / np.where(own > 0, norms * own, np.inf)
+        longest = np.max(moves, axis=1, keepdims=True, initial=0.0)
+        shares = np.where((np.abs(flat) > TOLD) & (longest > 0), moves / longest, 0.0)
+    return np.where(shares > np.abs(flat), np.copysign(shares, flat), flat)
 
 
 def unknown(size: int, *, finite: bool = True) -> Evidence:

@@ -14,6 +14,7 @@ from fitkit.evidence.evidence import (
     pressed,
     relative_move,
     relative_size,
+    taking_part,
     unknown,
 )
 from fitkit.evidence.left_to_minimum import left_to_minimum
@@ -88,7 +89,9 @@ def assess_least_squares(problem: Problem, theta: Vector, seen: Vector, start: V
         return unknown(len(theta), finite=len(theta) == 0)
     found = _derivatives(squares, theta, point, seen, start)
     exact, rounding = found.exact, found.noise + EPSILON / 2 * np.abs(theta)
-    flat = np.vstack([exact.flat, np.eye(len(theta))[found.idle]]) if found.idle.any() else exact.flat
+    here = np.where(theta != 0, np.abs(theta), found.own)
+    flat = taking_part(exact.flat, point.column_norms, here) if len(exact.flat) else exact.flat
+    flat = np.vstack([flat, np.eye(len(theta))[found.idle]]) if found.idle.any() else flat
     beside = _beside(squares, theta, point, found)
     remaining, moves = _remaining(theta, point, found)
     strict = beside is None and exact.saddle is None and len(flat) == 0
@@ -153,7 +156,9 @@ def _beside(
         return None
     unscaled = found.exact.flat / np.where(point.column_norms > 0, point.column_norms, 1.0)
     looks = np.vstack([np.eye(len(theta))[doubtful], unscaled])
-    return look_beside(squares.problem, theta, looks, found.own, squares.sum_of_squares, point.sum_of_squares)
+    magnitude = float(point.column_norms @ np.abs(theta))
+    value = point.sum_of_squares
+    return look_beside(squares.problem, theta, looks, found.own, squares.sum_of_squares, value, magnitude)
 
 
 def _remaining(theta: Vector, point: Linearization, found: _Derivatives) -> tuple[float, float]:
@@ -199,9 +204,8 @@ def _without_effect(
     norm = point.sum_of_squares**0.5
     targets = math.sqrt(BoundRows.of(squares.problem).mean_square_of_targets)
     effects = point.column_norms * size
-    largest = float(
-        np.max(effects[np.isfinite(effects)], initial=0.0)
-    )  # of any parameter, where targets and residuals vanish
+    # Of any parameter, where targets vanish and residuals do.
+    largest = float(np.max(effects[np.isfinite(effects)], initial=0.0)) if targets == 0 else 0.0
     least = max(NO_EFFECT * norm, 1e3 * EPSILON * targets, EPSILON * largest)
     bend = np.abs(np.diag(curvature))  # where residuals are near underflow, it may be no number
     bends = np.where(np.isfinite(bend), bend, 0.0) * size**2 > least * max(norm, least)

@@ -22,6 +22,8 @@ BESIDE = 1e-3
 NEARER = 64
 """A kink is one at a distance this much smaller, too; the floor of a crooked valley is not."""
 MOST_LOOKS = 20
+SEVERAL = 10.0
+"""How many last places of the terms that cancel may be rounding."""
 
 
 @final
@@ -42,6 +44,7 @@ def look_beside(
     size: Vector,
     objective: Callable[[Vector], float],
     value: float,
+    magnitude: float,
 ) -> Literal["kink", "saddle"] | None:
     """Return what the neighbours along `directions` make of a point, or None if it may be a minimum.
 
@@ -54,8 +57,10 @@ def look_beside(
         size: of the parameters, shape (free,): the neighbours are a thousandth of it away.
         objective: the objective at a point.
         value: the objective at theta.
+        magnitude: of the terms that cancel in the residuals, whose squares the objective is taken for.
     """
-    noise = 1e3 * EPSILON * abs(value)
+    hidden = SEVERAL * EPSILON * magnitude
+    noise = max(1e3 * EPSILON * abs(value), 2 * abs(value) ** 0.5 * hidden + hidden**2)
     for direction in directions[:MOST_LOOKS]:
         rise = _Rise(problem, theta, _stretched(direction, size), objective, value)
         near = rise.at(BESIDE)

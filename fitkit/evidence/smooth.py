@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fitkit.backend import array, kernel
-from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, unknown
+from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, taking_part, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.evidence.smooth_distance import SmoothDistance
 from fitkit.optimizers.smooth_kernels import expand_smooth, slope_of
@@ -201,7 +201,11 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     unscaled = np.zeros_like(directions)
     unscaled[:, movable] = directions[:, movable] / scale
     looks = np.vstack([_weak(max(abs(value), abs(initial)), hessian, own, movable), unscaled])
-    minimum = look_beside(problem, theta, looks, own, objective, value)
+    here = np.where(theta != 0, np.abs(theta), own)
+    directions[:, movable] = taking_part(directions[:, movable], scale, here[movable])
+    # As if of residuals: J'J is half the Hessian of squares.
+    magnitude = float(np.sqrt(np.abs(theta) @ np.abs(hessian) @ np.abs(theta) / 2))
+    minimum = look_beside(problem, theta, looks, own, objective, value, magnitude)
     smallest, largest = float(np.min(values, initial=np.inf)), float(np.max(np.abs(values), initial=1.0))
     saddle = smallest < -FLAT_BELOW * largest
     word = minimum or (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from fitkit.evidence.distance import distance_to_minimum, measured_noise, rounding_of_terms
-from fitkit.evidence.evidence import CLOSE
+from fitkit.evidence.evidence import CLOSE, NEAR_ZERO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,4 +79,5 @@ class SmoothDistance:
         by_objective = np.where(bend > 0, np.sqrt(2 * abs(value) / np.where(bend > 0, bend, 1.0)), 0.0)
         hidden = np.sqrt(self.inverse**2 @ self.noise**2)
         rounding = (left <= SEVERAL * hidden) & (hidden <= NOISY * np.maximum(own, by_objective))
-        return bool((rounding | (left <= CLOSE * own)).all())
+        small = left <= CLOSE * np.maximum(np.abs(self.theta), NEAR_ZERO * own)
+        return bool((rounding | small).all())

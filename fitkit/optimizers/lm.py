@@ -17,12 +17,14 @@ from fitkit.optimizers.linearization import Linearization
 from fitkit.optimizers.lm_constants import (
     BEND_LIMIT,
     CRAWLING,
+    FIRST_DAMPING,
     FORGETTING,
     LEAST_DAMPING,
     MOST_PATIENCE,
     MOST_POLISHING,
     POLISH_BELOW,
     SHORT,
+    STEEPER,
 )
 from fitkit.optimizers.stopping import StopRule
 from fitkit.optimizers.subspace import bend_step, damped_step
@@ -46,7 +48,7 @@ class LevenbergMarquardt(Solver):
     """
 
     kind: Literal["lm"] = "lm"
-    damping: Positive = 1e-3
+    damping: Positive = FIRST_DAMPING
     """The damping of the first step, relative to the squared column norms of the Jacobian."""
     on_host: ClassVar[bool] = True
 
@@ -120,6 +122,9 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
             velocity = damped_step(state.point, state.scale, damping, state.movable, room)
         if relative_length(velocity, state.theta, state.largest) < 1e-16 or damping > 1e60:
             freed = _polish(problem, state) or _undamped(problem, state)
+            forgetful = None if freed else _forgetful(state)
+            if forgetful is not None:
+                return _descend(problem, replace(forgetful, evaluations=evaluations))
             stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
             return freed or replace(state, measures=stalled, evaluations=evaluations)
         trial = _bent(squares, state, system, velocity, damping)
@@ -140,6 +145,17 @@ def _descend(problem: Problem, state: LeastSquaresState) -> LeastSquaresState:
                     previous=state,
                 )
         damping, growth = damping * growth, growth * 2
+
+
+def _forgetful(state: LeastSquaresState) -> LeastSquaresState | None:
+    """Return the state with D of this point alone, where what is remembered of far steeper ones holds parameters still.
+
+    Down a cliff of twenty orders of magnitude, an exponential's say, columns fall faster than D forgets.
+    """
+    fresh = _scale(state.theta, state.point, 0 * state.scale)
+    if not (state.scale > STEEPER * fresh).any():
+        return None
+    return replace(state, scale=fresh, damping=FIRST_DAMPING, growth=2.0)
 
 
 def _undamped(problem: Problem, state: LeastSquaresState) -> LeastSquaresState | None:

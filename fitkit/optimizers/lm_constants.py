@@ -2,6 +2,10 @@
 
 FORGETTING = 0.8
 """The scale D follows falling column norms by this factor a step: never forgetting loses MGH10, forgetting at once BoxBOD."""
+FIRST_DAMPING = 1e-3
+"""The damping of a first step."""
+STEEPER = 1e4
+"""D that is so many times a column's length holds its parameter still, whatever the damping: the least, squared, is 1e-8."""
 BEND_LIMIT = 0.75
 """A step whose acceleration is longer than this share of half its velocity leaves the region where the expansion holds."""
 LEAST_DAMPING = 1e-16

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.least_squares_state import relative_length
-from fitkit.optimizers.newton_state import AT_ROUNDING, NewtonState, state_at
+from fitkit.optimizers.newton_state import AT_ROUNDING, NewtonState, forget, state_at
 from fitkit.problem import Problem
 from fitkit.types import Theta, WholeScalar
 
@@ -81,6 +81,9 @@ class Newton(Solver):
             if length < 0.99 * radius and state.measures.optimality <= AT_ROUNDING:
                 break
             radius = min(radius, length) / 4
+        forgetful = forget(problem, state)
+        if forgetful is not None:
+            return self._step(problem, replace(forgetful, evaluations=evaluations))
         stalled = state.measures._replace(moved=np.False_, stalled=np.True_)
         return replace(state, measures=stalled, evaluations=evaluations)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from fitkit.backend import array
@@ -27,6 +27,8 @@ CRAWL = 0.01
 """The least share of the objective that a step gains which does not crawl."""
 NEAR_ZERO = 1e-6
 """A parameter below this share of the largest it was seen at is judged by that share instead of by itself."""
+STEEPER = 1e4
+"""D that is so many times what it is at this point holds its parameter still."""
 HARDLY_ANY = 1e-8
 """The root of a curvature that changes the objective by its own rounding over a parameter's size."""
 DIAGONAL_UP_TO = 5000
@@ -98,6 +100,20 @@ def _crawls(previous: NewtonState, theta: Vector, value: float, curvature: Curva
         and previous.value - value <= CRAWL * abs(value)
         and (np.abs(theta - previous.theta) <= AT_ROUNDING * size).all()
     )
+
+
+def forget(problem: Problem, state: NewtonState) -> NewtonState | None:
+    """Return the state with D of this point alone, where what is remembered of far steeper ones holds parameters still."""
+    import numpy as np
+
+    if not isinstance(state.curvature, DenseCurvature):
+        return None
+    fresh = _scale(problem, state.theta, state.value, state.gradient, state.curvature.hessian, None)
+    if not (state.scale > STEEPER * fresh).any():
+        return None
+    curvature = replace(state.curvature, scale=fresh)
+    radius = float(np.linalg.norm(fresh * curvature.newton.step))
+    return replace(state, scale=fresh, curvature=curvature, radius=radius or 1.0)
 
 
 def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix | None]:

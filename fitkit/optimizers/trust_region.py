@@ -132,7 +132,7 @@ def _from_wall_to_wall(
         distance = np.where(leg > 0, upper - step, lower - step)
         share = np.where(leg != 0, distance / np.where(leg != 0, leg, 1.0), np.inf)
         first = float(np.min(share))
-        if first >= 1:
+        if not first < 1:  # no wall in the way, or no number: far out, scales underflow
             return step + leg
         met = inside & (share <= first)
         step = np.where(met, np.where(leg > 0, upper, lower), step + first * leg)

@@ -38,6 +38,8 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
         verdict: what the derivatives say.
         predictions: at the last point, shape (rows,); None for a pure objective.
     """
+    import numpy as np
+
     if verdict.reason is Reason.NOT_FINITE and search.steps == 0 and predictions is not None:
         return _not_finite(verdict, predictions)
     tail = verdict.status is Status.CONVERGED and all_but_exact(problem, search.final.loss)
@@ -48,7 +50,8 @@ def explain(problem: Problem, search: Search, start: Vector, verdict: Verdict, p
 
     unsettled = {Reason.STALLED, Reason.SADDLE, Reason.NOT_IDENTIFIED}
     if tail or verdict.reason in unsettled or (verdict.reason is Reason.MAX_STEPS and search.steps >= LONG):
-        away = heads_for_infinity(problem, start, search.theta, objective)
+        with np.errstate(all="ignore"):  # farther out yet than where a search went astray
+            away = heads_for_infinity(problem, start, search.theta, objective)
         if away.any():
             return _ran_away(tuple(name for name, far in zip(problem.layout.coordinates, away, strict=True) if far))
     if problem.constrained:  # beside an active constraint all is worse, which says nothing of the loss
