@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 from command import ROOT, Outcome, here, written
+from fitting import source
+
+from fitkit.run import conclude
+from fitkit.run.train import TrainOptions, train
 
 CONFIGS = ROOT / "configs"
 PUBLISHED = ROOT / "datasets" / "published"
@@ -180,3 +185,31 @@ def test_a_python_model_needs_permission_and_its_file_unchanged(tmp_path: Path) 
     file.unlink()
     done = here("predict", run, "--data", table, "--allow-python")
     assert (done.code, "E901" in done.err) == (9, True)
+
+
+def test_an_interrupted_run_of_a_large_table_leaves_predictions_to_this_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever pressed Ctrl-C is not kept waiting until all inputs are written down."""
+    monkeypatch.setattr(conclude, "MOST_CELLS", 10)
+    table = "x,y\n" + "".join(f"{x},{1 + 2 * x}\n" for x in range(20))
+    path = written(tmp_path, "table.csv", table)
+    config = {
+        "data": str(path),
+        "model": {"kind": "linear", "inputs": ["x"], "target": "y"},
+        "optimizer": {"kind": "adam", "learning_rate": 0.1, "batch_size": 4, "epochs": 10_000},
+    }
+    shown: list[int] = []
+    options = TrainOptions(
+        out=str(tmp_path / "run"),
+        show=lambda row: shown.append(row.step),
+        interrupted=lambda: 2 if len(shown) > 3 else 0,
+    )
+    result, _ = train(source(config), options, time.perf_counter())
+    assert result.exit_code == 130
+    assert any("`fitkit predict` makes them" in warning for warning in result.warnings)
+    assert not (tmp_path / "run" / "predictions.csv").exists()
+    found = rows(here("predict", tmp_path / "run", "--data", path))
+    weights = {name: parameter.value for name, parameter in result.parameters.items()}
+    expected = [weights["intercept"] + weights["x"] * x for x in range(20)]
+    assert [float(row["prediction"]) for row in found] == pytest.approx(expected, rel=1e-12)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,11 @@ from fitkit.optimizers.lm import LevenbergMarquardt
 from fitkit.optimizers.shuffle import Order, draw_order, order_of_pass, rows_of_batch
 from fitkit.optimizers.stopping import Reason
 from fitkit.parameters import Layout
+from fitkit.progress import Progress
 from fitkit.run.advice import too_fast
 from fitkit.run.assemble import assemble
+from fitkit.run.train import TrainOptions
+from fitkit.run.train import train as trained
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(size=60)
@@ -83,6 +88,18 @@ def test_the_numbers_do_not_depend_on_where_blocks_end(monkeypatch: pytest.Monke
     cut = train(optimizer)
     assert cut.values.tolist() == usual.values.tolist()
     assert [row.loss for row in cut.rows] == [row.loss for row in usual.rows]
+
+
+def test_the_numbers_do_not_depend_on_who_watches() -> None:
+    """Neither on a terminal, where a line is replaced all the time."""
+    config = {"data": {"values": {"x": column(X), "y": column(Y)}}, "model": LINEAR}
+    config["optimizer"] = {"kind": "adam", "learning_rate": 0.05, "batch_size": 7, "epochs": 6}
+    progress = Progress(io.StringIO(), live=True)
+    options = (TrainOptions(keep=False), TrainOptions(keep=False, show=progress.show))
+    alone, watched = (trained(source(config), each, time.perf_counter())[0] for each in options)
+    progress.close()
+    assert watched.parameters == alone.parameters
+    assert watched.loss == alone.loss
 
 
 def test_an_update_of_a_batch_is_that_of_the_rows_in_it() -> None:
@@ -191,6 +208,37 @@ def test_a_learning_rate_a_thousand_times_too_large_is_told_with_one_that_works(
     assert better.result.status == "completed"
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [
+        ({"kind": "sgd"}, 0.1),
+        ({"kind": "sgd", "momentum": 0.9}, 0.01),
+        ({"kind": "adam"}, 0.1),
+        ({"kind": "adamw"}, 0.1),
+        ({"kind": "rmsprop"}, 0.1),
+        ({"kind": "adagrad"}, 1.0),
+        ({"kind": "lion"}, 0.01),
+    ],
+)
+def test_every_optimizer_tells_a_rate_a_thousand_times_too_large(optimizer: dict[str, Any], rate: float) -> None:
+    """Of a logistic regression, whose loss grows with the weights: a rate with which it falls, and exit 5."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 3))
+    y = (x @ [1.0, -2.0, 0.5] + 1 + random.normal(size=200) > 0).astype(float)
+    names = ["a", "b", "c"]
+    told = {
+        "data": {"values": {"y": column(y), **{name: column(part) for name, part in zip(names, x.T, strict=True)}}},
+        "model": {"kind": "linear", "inputs": names, "target": "y"},
+        "loss": "binary_cross_entropy",
+    }
+    optimizer = {**optimizer, "batch_size": 20, "epochs": 20}
+    usual = fit({**told, "optimizer": {**optimizer, "learning_rate": rate}})
+    assert (usual.verdict[:2], usual.result.warnings) == (("completed", 0), ())
+    found = fit({**told, "optimizer": {**optimizer, "learning_rate": 1000 * rate}})
+    assert found.verdict[:2] == ("diverged", 5)
+    assert 0 < float(found.result.message.split("`learning_rate: ")[1].split("`")[0]) < 1000 * rate
+
+
 def test_a_share_that_leaves_nothing_and_a_schedule_without_an_end_are_refused() -> None:
     with pytest.raises(DataError, match="leaves no row to hold out"):
         train({"kind": "adam", "epochs": 2}, data={"validation": 0.001})
@@ -209,7 +257,7 @@ def test_a_batch_of_more_than_all_rows_is_warned_of() -> None:
     assert "`batch_size` is 61, more than there are rows: each update takes all 60" in found.result.warnings
 
 
-def test_the_start_a_block_and_the_end_are_compiled_once_however_many_blocks_there_are(
+def test_the_start_and_a_block_are_compiled_once_however_many_blocks_there_are_and_the_end_is_told_by_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(by_epochs, "BLOCK_SECONDS", 1e-12)
@@ -219,7 +267,7 @@ def test_the_start_a_block_and_the_end_are_compiled_once_however_many_blocks_the
     for rate in (0.1, 0.2):
         adam = Adam(batch_size=11, epochs=3, learning_rate=rate)
         minimize(problem, adam, Stopping(), np.zeros(2), watch=Watch())
-    assert COMPILATIONS.programs - before == 3
+    assert COMPILATIONS.programs - before == 2
 
 
 def test_rows_for_validation_may_lack_a_class_but_have_no_new_one(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fitkit.backend import array
 from fitkit.evidence import optimality_at
-from fitkit.minimize.passes import BLOCK_ROWS, Progressed, Structure, Training, advance, batches_of, begin, losses_at
+from fitkit.minimize.passes import BLOCK_ROWS, Progressed, Structure, Training, advance, batches_of, begin
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.first_order import FirstOrder, Parts
 from fitkit.optimizers.packed_rows import pack
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-BLOCK_SECONDS = 0.3
+BLOCK_SECONDS = 0.2
 """What a block is sized to take, so that Ctrl-C and the clock are heard."""
 FASTER_BY = 8
 """How many times longer a block may be than the one before."""
@@ -126,15 +126,17 @@ class _Walk:
 
     def begin(self, theta: Any) -> Progressed:
         """Return the progress at the start, with the programs compiled."""
-        dtype = self._training.problem.lower.dtype
-        compiled: Callable[..., Progressed] = begin.for_one_call(self._work)
-        progress = compiled(self._training, array(theta, dtype), structure=self._structure)
+        progress = self._begun(theta)
         if int(progress.code):
             return progress
         filled = progress.filled
         progress = self._run(progress, 0)  # compiles
         self._shown = time.perf_counter()
         return progress._replace(filled=filled)
+
+    def _begun(self, theta: Any) -> Progressed:
+        compiled: Callable[..., Progressed] = begin.for_one_call(self._work)
+        return compiled(self._training, array(theta, self._training.problem.lower.dtype), structure=self._structure)
 
     def advance(self, progress: Progressed, most_passes: int | None) -> Progressed:
         """Return the progress after a block of at most so many passes."""
@@ -165,9 +167,10 @@ class _Walk:
 
     def losses(self, theta: Any) -> tuple[float, float]:
         """Return the exact objective at theta, and the loss of the rows held out."""
-        compiled: Callable[..., tuple[Any, Any]] = losses_at.for_one_call(self._work)
-        loss, held_out = compiled(self._training._replace(packed=None, order=None), theta)
-        return float(loss), float(held_out)
+        import numpy as np
+
+        loss, _, held_out = np.asarray(self._begun(theta).rows, np.float64)[0].tolist()
+        return loss, held_out
 
     def smaller_rate(self, theta: Any, start: float, watch: Watch) -> float | None:
         """Return a learning rate, powers of ten below the one that diverged, with which the loss falls from its start."""

@@ -134,12 +134,6 @@ def advance(training: Training, progress: Progressed, updates: Any, *, structure
     return ended[0]
 
 
-@kernel()
-def losses_at(training: Training, theta: Theta) -> tuple[Scalar, Scalar]:
-    """Return the whole objective, and the mean loss of the rows held out, at theta, shape (free,)."""
-    return training.problem.objective(theta), validation_loss(training, theta)
-
-
 def batches_of(problem: Problem, batch_size: int | None) -> int:
     """Return how many updates a pass has."""
     return 1 if batch_size is None or problem.rows is None else -(-len(problem.rows) // batch_size)

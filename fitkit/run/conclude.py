@@ -46,6 +46,16 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 
+MOST_PRODUCTS = 100_000_000
+"""Rows times parameters for which predictions take too long to wait for after Ctrl-C."""
+MOST_CELLS = 300_000
+"""Inputs that take too long to write down."""
+LEFT_OUT = (
+    "predictions and metrics were left out, so as not to keep who interrupted waiting; `fitkit predict` makes them from "
+    "the saved run"
+)
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
@@ -92,8 +102,9 @@ def judge(
     stopping: Stopping,
     *,
     watched: str = "loss",
+    hurried: bool = False,
 ) -> Judged:
-    """Return the evidence at the end of a search, and the verdict that follows from it."""
+    """Return the evidence at the end of a search, and the verdict that follows from it; without predictions if `hurried`."""
     evidence = assess(problem, search.theta, search.largest, start)
     unhurried = search.reason is not Reason.INTERRUPTED  # who asks to stop is not kept waiting for it
     if unhurried and not evidence.known and problem.smooth and not problem.constrained:
@@ -114,7 +125,7 @@ def judge(
         watched=watched,
         constraints=tuple(one.source.strip() for one in problem.constraints),
     )
-    predictions = predictions_at(problem, search.theta)
+    predictions = None if hurried else predictions_at(problem, search.theta)
     verdict = explain(problem, search, start, verdict, predictions)
     return Judged(evidence=evidence, flat=flat, predictions=predictions, verdict=verdict)
 
@@ -159,7 +170,8 @@ def conclude(
     """Return what is to be said of a search; `seed` is for resamples, and `stop` is asked in error bars that take long."""
     problem = assembled.problem
     watched = "validation loss" if assembled.validation is not None else "loss"
-    judged = judge(problem, assembled.start, search, optimizer, stopping, watched=watched)
+    hurried = _hurried(assembled, search)
+    judged = judge(problem, assembled.start, search, optimizer, stopping, watched=watched, hurried=hurried)
     evidence, verdict, predictions = judged.evidence, judged.verdict, judged.predictions
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
     fit = goodness(
@@ -173,7 +185,9 @@ def conclude(
             kind="minimize" if problem.loss is None else problem.loss.kind,
             initial=number(search.history[0].loss),
             final=number(search.final.loss),
-            validation=number(validation_loss(problem, assembled.validation, search.theta)),
+            validation=number(
+                search.final.validation if hurried else validation_loss(problem, assembled.validation, search.theta)
+            ),
         ),
         fit=fit,
         evidence=EvidenceSummary(
@@ -186,13 +200,25 @@ def conclude(
         ),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),
-        warnings=(*warnings_of(assembled, fit, errors.summary, optimizer), *too_fast(search, optimizer)),
+        warnings=(
+            *([LEFT_OUT] if hurried else []),
+            *warnings_of(assembled, fit, errors.summary, optimizer),
+            *too_fast(search, optimizer),
+        ),
         predictions=predictions,
         metrics={} if predictions is None else _metrics(problem, predictions),
         spread=errors.spread,
-        held_out=_validation_metrics(assembled, search.theta),
+        held_out={} if hurried else _validation_metrics(assembled, search.theta),
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,
     )
+
+
+def _hurried(assembled: Assembled, search: Search) -> bool:
+    """Return whether who asked to stop would be kept waiting for predictions."""
+    rows, size = assembled.problem.rows, assembled.problem.layout.size
+    if search.reason is not Reason.INTERRUPTED or rows is None:
+        return False
+    return len(rows) * size > MOST_PRODUCTS or len(rows) * len(assembled.inputs) > MOST_CELLS
 
 
 def _metrics(problem: Problem, predictions: Vector) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def goodness(
     free = problem.layout.size
     rows = problem.rows
     if rows is None or predictions is None or problem.loss is None or problem.model is None:
-        return FitSummary(rows=None, free_parameters=free)
+        return FitSummary(rows=None if rows is None else len(rows), free_parameters=free)
     dof = None if problem.trained else degrees_of_freedom(problem, equalities)
     if dof is not None and dof < 0:  # a penalty determines the rest
         dof = None

@@ -36,6 +36,7 @@ def save(
     if conclusion.predictions is not None:
         columns = prediction_table(assembled, conclusion.predictions, conclusion.bands)
         folder.write("predictions.csv", text_of(as_csv(columns)))
+    if assembled.problem.rows is not None:
         saved = _for_predictions(assembled, search, conclusion, folder)
         folder.write(NOTES, text_of(notes_of(assembled.target, saved)))
         folder.write(NUMBERS, lambda stream: write_numbers(stream, saved))
