@@ -100,7 +100,29 @@ def _configure() -> None:
     from jax import monitoring
 
     _set("jax_enable_x64", value=True)
+    _keep_memory()
     monitoring.register_event_duration_secs_listener(COMPILATIONS.listen)
+
+
+KEPT = 1 << 28
+"""Bytes of an array up to which its memory stays with the process when it is freed, and of all that stays so."""
+
+
+def _keep_memory() -> None:
+    """Ask glibc to keep what XLA frees for the next call, up to `KEPT`, as it does by itself up to 32 MB.
+
+    XLA takes the memory of all intermediate arrays of a program anew at each call. Above 32 MB each time comes fresh from
+    the system, which hands it out page by page: that takes longer than the arithmetic (a Gaussian mixture's gradient on
+    10,000 rows: 17 ms instead of 11). A libc without mallopt, which is not glibc, is left alone.
+    """
+    import ctypes
+    import sys
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        mallopt(trim_threshold, KEPT)
+        mallopt(mmap_threshold, KEPT)
 
 
 # Optimising what runs for a millisecond costs more than it saves: these compile four to ten times faster, to the same digits.
