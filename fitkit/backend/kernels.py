@@ -1,130 +1,20 @@
-"""The one module that hands out JAX: lazily, with 64-bit floats, on the device that was asked for.
-
-`from fitkit.backend import jax, jnp, optax` costs nothing until an attribute is used, so components can be imported, validated
-and listed without JAX. `Kernel` compiles a function at its first call, in JAX's light or default pipeline.
-"""
+"""Functions compiled by JAX at their first call, as quickly or for as much speed as their work deserves."""
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, wraps
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, final
+from typing import Any, Generic, ParamSpec, TypeVar, final
 
-from fitkit.errors import Diagnostic, EnvironmentFault
-
-__all__ = [
-    "COMPILATIONS",
-    "BoundKernel",
-    "CompilationLog",
-    "Kernel",
-    "array",
-    "jax",
-    "jnp",
-    "kernel",
-    "lax",
-    "once",
-    "optax",
-    "select_device",
-]
+from fitkit.backend.lazy_jax import jax
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-
-@final
-class _LazyModule:
-    """A module imported when its first attribute is read; attributes are then kept, so that later reads cost nothing."""
-
-    def __init__(self, name: str) -> None:
-        self.__dict__["_name"] = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__"):
-            raise AttributeError(attribute)
-        _configure()
-        value = getattr(importlib.import_module(self.__dict__["_name"]), attribute)
-        self.__dict__[attribute] = value
-        return value
-
-
-if TYPE_CHECKING:
-    import jax
-    import jax.numpy as jnp
-    import optax  # type: ignore[import-untyped]  # it has no types of its own
-    from jax import lax
-else:
-    optax = _LazyModule("optax")
-    jax = _LazyModule("jax")
-    jnp = _LazyModule("jax.numpy")
-    lax = _LazyModule("jax.lax")
-
-
-@final
-class CompilationLog(threading.local):
-    """How many programs this thread compiled, and the seconds spent tracing, lowering and compiling them.
-
-    Fits in threads of their own know what each of them compiled. JAX tells the thread that compiles; another that waits for
-    the same program is told nothing.
-    """
-
-    def __init__(self) -> None:
-        self.programs = 0
-        self.seconds = 0.0
-
-    def listen(self, event: str, duration_secs: float, **_: str | int) -> None:
-        """Receive one of JAX's monitoring events."""
-        if event in {
-            "/jax/core/compile/jaxpr_trace_duration",
-            "/jax/core/compile/jaxpr_to_mlir_module_duration",
-            "/jax/core/compile/backend_compile_duration",
-        }:
-            self.seconds += duration_secs
-            self.programs += event.endswith("backend_compile_duration")
-
-
-COMPILATIONS = CompilationLog()
 _MAKING = threading.RLock()
 """Held while a jitted function is made, of which a second would compile the same programs again, and while JAX is taught."""
-_configured = False
-
-
-def _configure() -> None:
-    """Turn 64-bit floats on before the first array exists, and count compilations."""
-    global _configured  # noqa: PLW0603 - JAX's configuration belongs to the process
-    if _configured:
-        return
-    _configured = True
-    from jax import monitoring
-
-    _set("jax_enable_x64", value=True)
-    _keep_memory()
-    monitoring.register_event_duration_secs_listener(COMPILATIONS.listen)
-
-
-KEPT = 1 << 28
-"""Bytes of an array up to which its memory stays with the process when it is freed, and of all that stays so."""
-
-
-def _keep_memory() -> None:
-    """Ask glibc to keep what XLA frees for the next call, up to `KEPT`, as it does by itself up to 32 MB.
-
-    XLA takes the memory of all intermediate arrays of a program anew at each call. Above 32 MB each time comes fresh from
-    the system, which hands it out page by page: that takes longer than the arithmetic (a Gaussian mixture's gradient on
-    10,000 rows: 17 ms instead of 11). A libc without mallopt, which is not glibc, is left alone.
-    """
-    import ctypes
-    import sys
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        trim_threshold, mmap_threshold = -1, -3  # malloc.h
-        mallopt(trim_threshold, KEPT)
-        mallopt(mmap_threshold, KEPT)
-
-
 # Optimising what runs for a millisecond costs more than it saves: these compile four to ten times faster, to the same digits.
 _LIGHT: dict[str, bool | int | str | float] = {
     "xla_backend_optimization_level": 0,
@@ -284,48 +174,3 @@ def kernel(*static: str, donated: tuple[str, ...] = ()) -> Callable[[Callable[P,
         return Kernel(function, static, donated)
 
     return decorate
-
-
-def select_device(name: str) -> str:
-    """Make `name` (auto, cpu, gpu or tpu) the device of this process and return the platform that is used.
-
-    Raises:
-        EnvironmentFault: the device is absent. Only `auto` may choose another.
-    """
-    if name != "auto":
-        import os
-
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the failed probe of an absent device is told by us, once
-    if name == "cpu":
-        _set("jax_platforms", value="cpu")  # a GPU that is not wanted must not have its memory claimed
-    try:
-        device = jax.devices(None if name == "auto" else name)[0]
-    except RuntimeError:  # in words about plugins, which the user cannot mend
-        raise EnvironmentFault(_absent_device(name)) from None
-    if name != "auto":
-        _set("jax_default_device", value=device)
-    return str(device.platform)
-
-
-def array(values: Any, dtype: Any) -> jax.Array:
-    """Return numbers of the host as an array of the device."""
-    return jnp.asarray(values, dtype)
-
-
-def _set(option: str, *, value: object) -> None:
-    import jax as real
-
-    real.config.update(option, value)  # type: ignore[no-untyped-call]  # JAX leaves it unannotated
-
-
-def _absent_device(name: str) -> Diagnostic:
-    install = {
-        "gpu": 'install the CUDA build of JAX: pip install "fitkit[cuda]"',
-        "tpu": 'pip install "fitkit[tpu]" on a TPU VM',
-    }
-    there = ", ".join(sorted({device.platform for device in jax.devices()}))
-    return Diagnostic(
-        code="E701",
-        message=f"there is no device `{name}` on this machine for the installed JAX, which has: {there}",
-        help=install.get(name, "`fitkit doctor` lists the devices there are") + "; or use `device: auto`",
-    )
