@@ -188,12 +188,13 @@ def test_only_so_many_hopeless_groups_are_fitted_alone() -> None:
     assert np.isnan(found.errors).all()
 
 
-def test_a_step_across_a_pole_is_taken_back() -> None:
+@pytest.mark.parametrize("loss", ["mse", {"kind": "huber", "delta": 0.1}], ids=["squares", "robust"])
+def test_a_step_across_a_pole_is_taken_back(loss: Any) -> None:
     """Wells of a plate that share their concentrations: the first step leads most to K < 0, a minimum of no use."""
     true = [(v, k) for v in (1.5, 2.0, 2.5, 3.0) for k in (0.4, 0.8, 1.2, 2.0)]
     x = [np.linspace(0.1, 10, 8)] * len(true)
     y = [v * at / (k + at) for at, (v, k) in zip(x, true, strict=True)]
-    problem, groups = table({"model": "y ~ V * x / (K + x)", "parameters": {"V": 1, "K": 1}}, x, y)
+    problem, groups = table({"model": "y ~ V * x / (K + x)", "parameters": {"V": 1, "K": 1}, "loss": loss}, x, y)
     found = fit_groups(problem, groups, ALONE)
     np.testing.assert_allclose(found.values, true, rtol=1e-9)
     assert found.alone <= 2  # of thousands of wells there is no time for each alone

@@ -30,7 +30,7 @@ MUCH = 0.1
 
 
 def doubtful(problem: Problem, groups: Groups, record: Record) -> Whole:
-    """Return the groups that have converged to a minimum that may be the wrong one, of squares."""
+    """Return the groups that have converged to a minimum that may be the wrong one, of distances."""
     import numpy as np
 
     much = np.flatnonzero((record.reason == int(Reason.GRADIENT_SMALL)) & (record.rss > MUCH * record.scatter))

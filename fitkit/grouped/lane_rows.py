@@ -226,18 +226,29 @@ class LaneProblem:
         return found + twice * jnp.stack(products(along(self.deviations, numbers)[1])) / 4
 
     def targets(self) -> tuple[jax.Array, jax.Array]:
-        """Return the weighted sum of squared targets in units of sigma, and that about their mean, shape (lanes,) each.
+        """Return the weighted sum of squared targets in units of sigma, and what a constant leaves, shape (lanes,) each.
 
-        The first is the size that residuals compare with. The second is what the best constant would leave.
+        The first is the size that residuals compare with. The second is the sum of squared residuals about the mean target.
         """
 
         def of(_: Numbers, rows: RowData) -> Sums:
-            target = rows.target if rows.sigma is None else rows.target / rows.sigma
-            weight = rows.weight if self.shape.weighted else jnp.ones_like(target)
-            return (weight**2).sum(axis=0), (target * weight**2).sum(axis=0), ((target * weight) ** 2).sum(axis=0)
+            weight = rows.weight if self.shape.weighted else jnp.ones_like(rows.target)
+            own = rows.target if rows.sigma is None else rows.target / rows.sigma
+            return (weight**2).sum(axis=0), (rows.target * weight**2).sum(axis=0), ((own * weight) ** 2).sum(axis=0)
 
-        total, first, second = self.summed(of, ())
-        return second, second - first**2 / total
+        total, first, squares_ = self.summed(of, ())
+        if self.shape.plain:
+            return squares_, squares_ - first**2 / total
+
+        def about(there: Numbers, rows: RowData) -> Sums:
+            if not isinstance(self.problem.loss, DistanceLoss):
+                raise TypeError("no distances")
+            mean = jnp.broadcast_to(there[0], rows.target.shape)
+            fitted = Fitted(prediction=mean, target=rows.target, sigma=rows.sigma, values={}, inputs={})
+            found = self.problem.loss.residual(fitted)
+            return (((found * rows.weight if self.shape.weighted else found) ** 2).sum(axis=0),)
+
+        return squares_, self.summed(about, (first / total,))[0]
 
 
 def _block(rows: RowData, block: Any) -> RowData:

@@ -67,7 +67,7 @@ class Lanes(NamedTuple):
     free: jax.Array
     """Which parameters no bound holds, shape (chunks, free, lanes)."""
     scatter: jax.Array
-    """The weighted squares of targets about their mean, or infinity where the objective is none of squared distances."""
+    """The squared residuals about the mean target, or infinity where the objective is none of distances."""
 
 
 @kernel("shape")
@@ -133,7 +133,7 @@ def _fit(lanes: LaneProblem, own: Chunks, most: Any, offset: Any) -> Lanes:
         errors=errors,
         move=move,
         free=found.free,
-        scatter=scatter + LOST * size if lanes.shape.plain else endless,
+        scatter=scatter + LOST * size,
     )
 
 

@@ -42,7 +42,7 @@ class Record:
     squares: bool
     total_weight: Vector
     scatter: Vector
-    """The weighted squares of targets about their mean, where they compare with those of residuals, else infinity."""
+    """The squared residuals about the mean target, where the objective is one of distances, else infinity."""
     messages: dict[int, str] = field(default_factory=dict)
     evaluations: int = 0
     alone: int = 0
