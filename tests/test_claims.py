@@ -205,7 +205,7 @@ def test_the_articles_formulas() -> None:
         assert document["claims"]
         assert {claim["verdict"] for claim in document["claims"].values()} == {"refuted" if wrong else "confirmed"}
         assert all(claim["expected"] for claim in document["claims"].values())
-    assert sum("_wrong" in document["path"] for document in documents) == 7
+    assert sum("_wrong" in document["path"] for document in documents) == 8
 
 
 def test_train_refuses_what_is_for_the_check_alone(tmp_path: Path) -> None:

@@ -218,6 +218,22 @@ def test_a_nan_gradient_names_the_operation_and_its_line() -> None:
     assert "inside as well as outside" in finding.message
 
 
+@pytest.mark.parametrize("free", [3, 3000])
+def test_a_gradient_costs_few_times_its_value_for_any_number_of_parameters(free: int) -> None:
+    """The cheap gradient principle (Baur and Strassen 1983), in the floating-point operations that XLA counts."""
+    weights = np.random.default_rng(0).normal(size=(40, free))
+    functions = {
+        "llsq": lambda x: jnp.mean((weights @ x - 1) ** 2),
+        "logsumexp": lambda x: jax.scipy.special.logsumexp(weights * x),
+        "network": lambda x: jnp.sum(jnp.tanh(jnp.tanh(jnp.tanh(weights * x) * x) * x)),
+    }
+    for name, function in functions.items():
+        both = (jax.jit(each).lower(np.ones(free)).cost_analysis() for each in (function, jax.value_and_grad(function)))
+        value, gradient = (dict(counted or {})["flops"] for counted in both)
+        assert value > free
+        assert gradient <= 5 * value, name
+
+
 def test_a_budget_leaves_points_out_and_says_so() -> None:
     settings = Settings(measure=False, budget=1e-9)
     report = check_function(subject(lambda x: jnp.sum(x**2), [1, 2]), settings)
