@@ -12,6 +12,7 @@ A solver that is not installed is passed over, and said to be.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import math
 import sys
@@ -64,6 +65,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Time NIST's nonlinear fits beside other solvers.")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each solver (at least 5)")
     rounds = max(5, parser.parse_args().rounds)
+    gc.set_threshold(100_000, 50, 100)  # as the command itself
     runs = tasks()
     compiling = compiling_times(runs)
     solvers = {name: make for name, (module, make) in SOLVERS.items() if importlib.util.find_spec(module) is not None}

@@ -142,7 +142,8 @@ class Problem:
     def values_apart(self, numbers: tuple[Array, ...]) -> NamedValues:
         """Return the same from the numbers of theta one by one: derivatives by one then know that the others are constant.
 
-        Each is a scalar or, where problems stand side by side, of shape (lanes,); no parameter may be an array.
+        Each is a scalar, or of shape (lanes,) where problems stand side by side, or (rows,) where rows have numbers of their
+        own; no parameter may be an array.
         """
         return self._with_ties(NamedValues(self.layout, numbers, self.held))
 
@@ -254,7 +255,11 @@ class Problem:
 
     def residuals_and_predictions(self, theta: Theta, rows: RowData) -> tuple[Rows, Rows]:
         """Return the residuals, and the predictions on the scale of the target, shape (rows,) each."""
-        loss, fitted = self._loss(), self.fitted(theta, rows)
+        return self.residuals_and_predictions_by(self.values(theta), rows)
+
+    def residuals_and_predictions_by(self, values: NamedValues, rows: RowData) -> tuple[Rows, Rows]:
+        """Return the same from the parameters by name."""
+        loss, fitted = self._loss(), self.fitted_by(values, rows)
         if isinstance(loss, ResidualLoss):
             each = loss.residual(fitted)
         elif isinstance(loss, KinkedLoss) and self.smoothing is not None:

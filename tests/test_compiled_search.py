@@ -145,12 +145,31 @@ def test_the_rounding_of_the_residuals_is_measured_as_on_the_host(stretches: lis
     assert 0.25 < np.linalg.norm(compiled) / np.linalg.norm(host) < 4
 
 
-def test_the_curvature_is_that_of_the_hessian_of_each_residual(stretches: list[Stretch]) -> None:
-    config = in_units("Eckerle4", CERTIFIED["Eckerle4"]["start2"], [1.0] * 3, 1.0)
-    problem, theta = assembled(config).problem, np.array(CERTIFIED["Eckerle4"]["start2"])
+@pytest.mark.parametrize(
+    "name", ["Eckerle4", "ENSO", "Hahn1"]
+)  # all pairs of parameters, a seventh, two thirds of them
+def test_the_curvature_is_that_of_the_hessian_of_each_residual(name: str, stretches: list[Stretch]) -> None:
+    start = CERTIFIED[name]["start2"]
+    problem, theta = assembled(in_units(name, start, [1.0] * len(start), 1.0)).problem, np.array(start)
     found = CompiledSearch(problem, stop_rule(LevenbergMarquardt(), Stopping()), 1e-3).curvature(theta)
     squares = LeastSquares(problem)
     residuals = next(iter(squares.columns(theta)))[-1]
-    hessian = residual_curvature.light(problem, array(theta, float), array(residuals, float), squares.rows)
+    hessian = np.asarray(residual_curvature.light(problem, array(theta, float), array(residuals, float), squares.rows))
     assert len(stretches) == 1
-    assert found == pytest.approx(np.asarray(hessian), rel=1e-9)
+    scale = squares.linearize(theta).column_norms
+    for each in (found, squares.curvature(theta, squares.linearize(theta))):
+        assert each is not None
+        assert each / np.outer(scale, scale) == pytest.approx(hessian / np.outer(scale, scale), rel=1e-9, abs=1e-12)
+
+
+def test_the_jacobian_is_the_same_backwards_and_forwards(stretches: list[Stretch]) -> None:
+    start = CERTIFIED["Gauss1"]["start1"]
+    problem = assembled(in_units("Gauss1", start, [1.0] * len(start), 1.0)).problem
+    stretch = CompiledSearch(problem, stop_rule(LevenbergMarquardt(), Stopping(max_steps=0)), 1e-3).begin(
+        np.array(start)
+    )
+    (forwards,) = LeastSquares(problem).columns(np.array(start))
+    assert len(stretches) == 1
+    assert stretch.theta.tolist() == start
+    assert stretch.point.columns is not None
+    assert stretch.point.columns[0] == pytest.approx(forwards, rel=1e-10, abs=1e-13 * np.abs(forwards).max())

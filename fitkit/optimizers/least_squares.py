@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, final
 from fitkit.backend import BoundKernel, Kernel, array
 from fitkit.optimizers.affordable import ALWAYS_UP_TO
 from fitkit.optimizers.bound_rows import CHUNK, REMEMBERED_UP_TO, BoundRows, remember
+from fitkit.optimizers.curved_parameters import curved_parameters, directions, polarization
 from fitkit.optimizers.linearization import Linearization, lengths, triangular_factor
 from fitkit.optimizers.row_kernels import (
     Expansion,
@@ -240,27 +241,14 @@ class LeastSquares:
 
         size = len(theta)
         scale = np.where(at_theta.column_norms > 0, at_theta.column_norms, 1.0)
+        pairs = curved_parameters(self.problem)
         # Of like effect on the residuals, so that neither is lost in a sum of two.
-        first, second = np.tril_indices(size)
-        directions = self._moving(_pairs(first, second, size) / scale)
-        along = np.zeros(len(first))
+        moves = self._moving(directions(pairs, size) / scale)
+        along = np.zeros(len(pairs))
         # One call a direction of the program that bends steps: a program for all of them at once would take longer to compile
         # than all these calls in the few points of a fit where S is wanted.
         for bend, columns in zip(self._bound(second_derivative), self.known_columns(theta, at_theta), strict=False):
-            seconds = [bend(point, direction) for direction in directions]
+            seconds = [bend(point, move) for move in moves]
             along += np.array([columns[-1] @ np.asarray(second, np.float64) for second in seconds])
-        scaled = np.zeros((size, size))
-        scaled[first, second] = along
-        single = np.diag(scaled)
-        lower = np.tril(scaled - single[:, None] - single[None, :], -1) / 2
-        curvature: Matrix = (lower + lower.T + np.diag(single)) * np.outer(scale, scale)
+        curvature: Matrix = (polarization(pairs, size) @ along) * np.outer(scale, scale)
         return curvature
-
-
-def _pairs(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> Matrix:
-    """Return the unit vectors of single parameters, and the sums of two, shape (pairs, size)."""
-    import numpy as np
-
-    unit = np.eye(size)
-    pairs: Matrix = np.where((first == second)[:, None], unit[first], unit[first] + unit[second])
-    return pairs

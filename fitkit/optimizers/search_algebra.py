@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from fitkit.backend import jax, jnp, lax
 from fitkit.optimizers.exact_newton import EPSILON, SHAKING
 from fitkit.optimizers.lm_constants import FORGETTING
 from fitkit.optimizers.search_decision import pick
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class Step(NamedTuple):
@@ -26,29 +22,6 @@ class Step(NamedTuple):
     """Of a Newton step H with H H' the Hessian's inverse, shape (free, free)."""
     sizes: jax.Array
     """Of a Newton step g' H^-1 g and the extreme eigenvalues; of a damped one |D a|², |D v|² and the decrease foretold."""
-
-
-def pairs(size: int) -> NDArray[np.float64]:
-    """Return the unit vectors of single parameters, and the sums of two, shape (pairs, size)."""
-    import numpy as np
-
-    first, second = np.tril_indices(size)
-    unit = np.eye(size)
-    return np.where((first == second)[:, None], unit[first], unit[first] + unit[second])
-
-
-def _polarization(size: int) -> NDArray[np.float64]:
-    """Return how S follows from second derivatives along `pairs`, shape (size, size, pairs)."""
-    import numpy as np
-
-    found = np.zeros((size, size, size * (size + 1) // 2))
-    number = {pair: k for k, pair in enumerate(zip(*(part.tolist() for part in np.tril_indices(size)), strict=True))}
-    for (i, j), pair in number.items():
-        for row, column in {(i, j), (j, i)}:
-            found[row, column, pair] = 1.0 if i == j else 0.5
-            if i != j:
-                found[row, column, [number[i, i], number[j, j]]] = -0.5
-    return found
 
 
 def triangle(tall: jax.Array) -> jax.Array:
@@ -106,11 +79,13 @@ def bent_step(
 
 
 def newton_step(
-    factor: jax.Array, norms: jax.Array, gradient: jax.Array, bends: jax.Array, velocity: jax.Array
+    factor: jax.Array, norms: jax.Array, gradient: jax.Array, extra: jax.Array, velocity: jax.Array
 ) -> Step:
-    """Return the step on the Hessian, whitened as in `exact_newton` but with R^-1, which leaves the eigenvalues as they are."""
+    """Return the step on the Hessian, whitened as in `exact_newton` but with R^-1, which leaves the eigenvalues as they are.
+
+    `extra` is S with the scale of columns of length one, shape (free, free).
+    """
     size = norms.shape[0]
-    extra = jnp.sum(_polarization(size) * bends, 2)
     extra = pick(jnp.isfinite(jnp.sum(extra)), extra, 0.0)
     inverse = solved(factor)[:, :size]
     whitening = inverse * norms[:, None]
