@@ -389,3 +389,18 @@ def test_the_clock_ends_groups_with_the_reason_that_it_is(tmp_path: Path, shared
     assert (code, document["status"]) == (4, "not_converged")
     assert document["reason"] == ("time_limit" if shared else "groups_failed")
     assert {row["reason"] for row in rows} == {"time_limit"}
+
+
+def test_a_python_model_is_fitted_to_every_group_as_its_formula_is(tmp_path: Path) -> None:
+    """It is mapped over the groups, where a formula takes their rows side by side."""
+    code = "import jax.numpy as jnp\n\n\ndef decay(p, inputs):\n"
+    written(tmp_path, "models.py", code + "    return p['a'] * jnp.exp(-p['k'] * inputs['x']) + p['c']\n")
+    values = table(curves("abc", 21, sizes=(12, 20)))
+    body = config(values, data={"group_by": "g"})
+    _, _, wanted = ran(tmp_path, body)
+    model = {"kind": "python", "function": "models.py:decay", "inputs": ["x"], "target": "y"}
+    status, document, rows = ran(tmp_path, {**body, "model": model}, "--allow-python")
+    assert (status, document["groups"]["converged"]) == (0, 3)
+    for row, other in zip(rows, wanted, strict=True):
+        for name in ("g", "a", "k", "c", "a_error", "k_error", "c_error", "loss"):
+            assert row[name] == other[name] or float(row[name]) == pytest.approx(float(other[name]), rel=1e-8)

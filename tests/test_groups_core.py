@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from grouped_tables import ALONE, DECAY, PEAK, Vector, alone, decays, peaks, table
 
+from fitkit.backend import kernel
 from fitkit.grouped import Alone, GroupedFit, GroupProgress, Groups, fit_groups, status_of
+from fitkit.grouped.lane_rows import LaneProblem, shape_of
+from fitkit.grouped.steps import descend, polish
 from fitkit.optimizers.stopping import Reason
-from fitkit.problem import Problem
+from fitkit.problem import Problem, RowData
 from fitkit.result import Status
 
 RANDOM = np.random.default_rng(11)
@@ -234,3 +239,40 @@ def test_groups_that_determine_no_curve_are_told_without_a_fit_of_each() -> None
     single = alone(problem, groups, int(flat[0]))
     # As `allow_flat` asks, each is left to a single fit.
     assert fit_groups(problem, groups, lambda *_: single, allow_flat=True).alone >= len(flat)
+
+
+WAVE = "y ~ where(x > 0.5, sqrt(2 - cos(k) + 0.3 * k), 1000)"
+
+
+@pytest.mark.parametrize(
+    ("model", "starts", "sound"),
+    [
+        # Newton's step is exact, however far it leads: only its length says that the minimum may be another's.
+        ("y ~ k * x + 7", [1.0, 1e-3, 0.0], [False, False, True]),
+        # It overshoots, and the second step contracts nothing.
+        ("y ~ where(x > 0.5, atan(k), 100)", [0.4, 0.01], [False, True]),
+        # It leads calmly to a minimum that is higher; and the curvature is negative.
+        (WAVE, [-1.4777, -0.3047, 2.0], [False, True, False]),
+    ],
+    ids=["far", "not calm", "higher"],
+)
+def test_a_lane_is_polished_only_to_its_own_minimum(model: str, starts: list[float], sound: list[bool]) -> None:
+    x = np.array([0.0, 1.0])
+    problem, groups = table({"model": model, "parameters": {"k": 1}}, [x], [np.full(2, 7.0 if "7" in model else 0.0)])
+    theta = np.array([starts])
+
+    def side_by_side(column: Any) -> Any:
+        return np.repeat(np.asarray(column, float)[None, :, None], len(starts), axis=2)
+
+    rows: RowData = jax.tree.map(side_by_side, groups.rows)
+    shape = shape_of(problem, rows, weighted=False, blocks=False, exact=False, sandwich=False)
+    total = np.full(len(starts), 2.0)
+
+    def polished(theta: Any) -> Any:
+        lanes = LaneProblem(replace(problem, rows=None), shape, rows, jax.numpy.asarray(total))
+        floor = jax.numpy.zeros(len(starts))
+        return polish(lanes, descend(lanes, theta, jax.numpy.ones(len(starts)), floor, 0, 1e-6), floor)
+
+    found = kernel()(polished).light(theta)
+    assert found.sound.tolist() == sound
+    assert (found.theta[:, ~found.sound] == theta[:, ~np.array(sound)]).all()
