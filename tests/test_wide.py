@@ -12,6 +12,7 @@ import pytest
 from command import here
 from fitting import fit, source
 
+from fitkit.errors import ConfigError
 from fitkit.optimizers.affordable import affords_triangle, triangle_bytes
 from fitkit.run import memory
 from fitkit.run.assemble import assemble
@@ -54,6 +55,15 @@ def test_why_there_are_no_error_bars_is_said(tmp_path: Path) -> None:
     assert found.result.uncertainty is not None
     told = found.result.uncertainty.message
     assert told == "the curvature of 1,101 free parameters was not formed, which would take too long"
+
+
+def test_lm_is_refused_where_a_step_would_take_very_long(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        fit(wide(tmp_path, 2100, optimizer="lm"))
+    (told,) = caught.value.diagnostics
+    assert "`lm` decomposes the Jacobian of 2,101 parameters" in told.message
+    assert told.help == "use `lbfgs`, or leave the choice to fitkit with `auto`"
+    assert told.line == 1
 
 
 def test_the_work_decides_what_is_formed(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ ALWAYS_UP_TO = 200
 """Free parameters for which the triangle of the Jacobian is always formed."""
 NEVER_BEYOND = 1024
 """Free parameters beyond which it is not: a decomposition of it takes seconds, and a fit has dozens."""
+HOPELESS_BEYOND = 2048
+"""Free parameters beyond which it takes ten seconds and more, so that a fit would take many minutes even where asked for."""
 MOST_PRODUCTS = 2e10
 """Rows times squared parameters in between: a triangle takes about a second."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fitkit.config import ConfigSource
+from fitkit.errors import ConfigError
 from fitkit.optimizers import Automatic, Optimizer
 from fitkit.optimizers.adam import Adam
-from fitkit.optimizers.affordable import affords_triangle
+from fitkit.optimizers.affordable import HOPELESS_BEYOND, affords_triangle
 from fitkit.optimizers.curvature import DENSE_UP_TO
 from fitkit.optimizers.lbfgs import LimitedMemoryBFGS
 from fitkit.optimizers.lm import LevenbergMarquardt
@@ -35,3 +37,16 @@ def choose(wanted: Optimizer | Automatic, problem: Problem) -> tuple[Optimizer, 
     if problem.layout.size <= DENSE_UP_TO:
         return Newton(), "a smooth objective that is not a sum of squared residuals"
     return LimitedMemoryBFGS(), f"a smooth objective of more than {DENSE_UP_TO} parameters"
+
+
+def refuse_hopeless(source: ConfigSource, optimizer: Optimizer, problem: Problem) -> None:
+    """Refuse a written `lm` where each of its steps would take very long.
+
+    Raises:
+        ConfigError: with the way out.
+    """
+    free = problem.layout.size
+    if isinstance(optimizer, LevenbergMarquardt) and problem.least_squares and free > HOPELESS_BEYOND:
+        message = f"`lm` decomposes the Jacobian of {free:,} parameters at each step, which would take very long"
+        way_out = "use `lbfgs`, or leave the choice to fitkit with `auto`"
+        raise ConfigError(source.diagnostic(("optimizer",), "E111", message, way_out, value=True))

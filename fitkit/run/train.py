@@ -13,7 +13,7 @@ from fitkit.errors import ConfigError, ExitCode
 from fitkit.minimize import HistoryRow, Search, Watch, minimize
 from fitkit.result import MultistartSummary, Result, Seconds, Status
 from fitkit.run.assemble import Assembled, assemble
-from fitkit.run.choose import choose
+from fitkit.run.choose import choose, refuse_hopeless
 from fitkit.run.conclude import Conclusion, conclude
 from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
@@ -120,6 +120,7 @@ def _fit(
     assembled = assemble(source, allow_python=options.allow_python, stdin=options.stdin)
     refuse_unknown(source, assembled.parameters)
     optimizer, why = choose(config.optimizer, assembled.problem)
+    refuse_hopeless(source, optimizer, assembled.problem)
     enough_memory(optimizer, assembled.problem)
     watch = Watch(interrupted=lambda: bool(options.interrupted()), show=options.show, time_limit=options.time_limit)
     began = time.perf_counter()
