@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, final
 from fitkit.config import ConfigSource
 from fitkit.grouped import Groups
 from fitkit.parameters import Parameter
-from fitkit.problem import Problem, register_pytrees
+from fitkit.problem import Problem, RowData, register_pytrees
 from fitkit.readers import Table
 from fitkit.readers.grouping import Grouping
 from fitkit.run.assemble import check_constraints, dtype_of, linked, loaded, problem_over, read_columns, target_name
@@ -73,32 +73,22 @@ def assemble_groups(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO
     dtype = dtype_of(config)
     model = loaded(source, config.model, allow_python=allow_python)
     table, roles = read_columns(source, stdin, claimed=False)
-    grouping = table.grouping
-    if grouping is None:
-        raise AssertionError("a config without groups")
+    grouping = _grouping_of(table)
     target, loss, faults = target_with_faults(model, linked(config.loss, model), table)
-    model = model.with_inputs(roles.model_inputs).prepared(
-        table, outlook_of(config, weights_of(config, table), loss, target)
-    )
+    weight = weights_of(config, table)
+    model = model.with_inputs(roles.model_inputs).prepared(table, outlook_of(config, weight, loss, target))
     known_parameters(source, model)
     begun = _Starts(source, table, grouping)
     parameters = {name: begun.placeholder(p) for name, p in with_defaults(config, model).items()}
     parts = inner_parts(model, parameters, roles.unused, config.seed, dtype)
     check_constraints(source, model, len(parts.start))
     refused = {**_without_rows(grouping), **_faulty(faults, grouping), **begun.outside()}
-    weight = weights_of(config, table)
     index, offsets = _kept(grouping, weight, refused)
-    groups = Groups(
-        rows=host_rows(config, table, model, loss, target, dtype, index),
-        offsets=offsets,
-        start=begun.matrix(parts),
-        held=begun.held(parts),
-        shared=tuple(name for name in parts.fields["layout"].free if parameters[name].shared),
-    )
+    rows = host_rows(config, table, model, loss, target, dtype, index)
     register_pytrees()
     return AssembledGroups(
-        problem=problem_over(config, parts, model, loss, groups.rows.take(slice(0, 1)), 1.0),
-        groups=groups,
+        problem=problem_over(config, parts, model, loss, rows.take(slice(0, 1)), 1.0),
+        groups=begun.groups(parts, rows, offsets),
         grouping=grouping,
         refused=refused,
         parameters=parameters,
@@ -108,6 +98,12 @@ def assemble_groups(source: ConfigSource, *, allow_python: bool, stdin: BinaryIO
         inputs=roles.inputs,
         rows=index,
     )
+
+
+def _grouping_of(table: Table) -> Grouping:
+    if table.grouping is None:
+        raise AssertionError("a config without groups")
+    return table.grouping
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------------
@@ -207,7 +203,18 @@ class _Starts:
                 found[group] = Refusal(word="start", message=f"`{name}` would start at {numbers[group]:g}, {where}.")
         return found
 
-    def matrix(self, parts: Parts) -> Matrix:
+    def groups(self, parts: Parts, rows: RowData, offsets: Index) -> Groups:
+        """Return the groups of rows that begin at `offsets`, where they start."""
+        free = parts.fields["layout"].free
+        return Groups(
+            rows=rows,
+            offsets=offsets,
+            start=self._matrix(parts),
+            held={name: numbers for name, numbers in self._columns.items() if name in parts.fields["held"]},
+            shared=tuple(name for name in free if name in self._parameters and self._parameters[name].shared),
+        )
+
+    def _matrix(self, parts: Parts) -> Matrix:
         """Return theta at the start of each group, shape (groups, free)."""
         import numpy as np
 
@@ -219,7 +226,3 @@ class _Starts:
                 found = np.array([coordinate(number, logarithmic=log) for number in numbers.tolist()])
                 start[:, layout.places[name].start] = found
         return start
-
-    def held(self, parts: Parts) -> dict[str, Vector]:
-        """Return the numbers of parameters that a column holds, shape (groups,) each."""
-        return {name: numbers for name, numbers in self._columns.items() if name in parts.fields["held"]}
