@@ -106,11 +106,30 @@ def _stalled(problem: Problem, search: Search, verdict: Verdict, objective: Call
     )
     if kinks and "kink" not in verdict.message:
         more = f"the loss has a kink or a jump at this {listed(kinks)}, where derivatives say nothing"
+    elif level := _level(problem, search, objective):
+        more = f"the loss does not change with {listed(level)} here: try another start, or multistart"
     elif edges:
         more = f"beside this {listed(edges)} the loss is not finite; bounds can keep the search from there"
     else:
         return verdict
     return replace(verdict, message=f"{verdict.message.removesuffix('.')}; {more}.")
+
+
+def _level(problem: Problem, search: Search, objective: Callable[[Vector], float]) -> tuple[str, ...]:
+    """Return the parameters that may move by a tenth of themselves to both sides without any change, as on a plateau."""
+    import numpy as np
+
+    value, size = objective(search.theta), np.where(search.largest > 0, search.largest, 1.0)
+    lower, upper = np.asarray(problem.lower, np.float64), np.asarray(problem.upper, np.float64)
+    points = (
+        [np.clip(search.theta + share * move, lower, upper) for share in (-0.1, -1e-3, 1e-3, 0.1)]
+        for move in np.diag(size)
+    )
+    return tuple(
+        name
+        for name, beside in zip(problem.layout.coordinates, points, strict=True)
+        if all(objective(point) == value for point in beside)
+    )
 
 
 def _flat_here(problem: Problem, search: Search, verdict: Verdict, objective: Callable[[Vector], float]) -> Verdict:

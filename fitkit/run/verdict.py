@@ -68,7 +68,10 @@ def judge_search(
     if hindered is not None:
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.STALLED, message=f"Not converged{hindered}.")
     steep = evidence.newton_step > max(CLOSE, 100 * rule.gtol)
-    if evidence.at_rounding and (reason is Reason.STALLED or (reason in CLAIMS and steep)):
+    level = evidence.minimum == "flat" and evidence.known and confirms(evidence, rule.gtol)
+    if (evidence.at_rounding and reason in CLAIMS and steep) or (
+        reason is Reason.STALLED and (evidence.at_rounding or level)
+    ):
         search = replace(search, reason=Reason.STEP_SMALL)
     if search.reason in CLAIMS:
         return _claimed(search, evidence, rule, stopping, flat_names)
