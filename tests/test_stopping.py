@@ -99,6 +99,7 @@ def test_a_search_on_the_ground_of_rounding_ends_there() -> None:
     terms = [f"100 * ({at[k + 1]} - {at[k]}**2)**2 + (1 - {at[k]})**2" for k in range(9)]
     found = fit({
         "minimize": " + ".join(terms), "parameters": {f"p{k}": 0 for k in range(10)}, "optimizer": "lbfgs",
+        "stopping": {"gtol": 0.0, "xtol": 0.0},
     })  # fmt: skip
     assert found.verdict == ("converged", 0, "step_small")
     np.testing.assert_allclose(found.values, [2.2, 0.0] * 5, atol=1e-12)
