@@ -183,3 +183,22 @@ def test_a_batch_that_does_not_begin_keeps_the_results_of_the_last(tmp_path: Pat
     results = written(tmp_path, "results.jsonl", "of the last batch")
     assert here("batch", written(tmp_path, "line.yaml", LINE), "--out", tmp_path, "--results", results).code == 8
     assert results.read_text() == "of the last batch"
+
+
+def test_a_full_disk_ends_a_batch_with_what_was_done_and_the_code_for_it(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        written(tmp_path, f"{name}.yaml", LINE)
+    junit = tmp_path / "junit.xml"
+    done = here("batch", tmp_path, "--no-save", "--fail-fast", "--results", "/dev/full", "--junit", junit)
+    assert done.code == 8
+    assert "/dev/full" in done.err
+    assert "1 not run" in done.out
+    assert {case.name for suite in JUnitXml.fromfile(str(junit)) for case in suite} >= {"a", "b"}
+
+
+def test_a_name_gives_the_terminal_and_the_pipeline_no_orders(tmp_path: Path) -> None:
+    name = "x\\n::error title=forged::hello\\u001b[31m"
+    config = written(tmp_path, "fit.yaml", f'name: "{name}"\n{LINE.replace("slope: 1", "slop: 1")}')
+    out = here("batch", config, "--no-save").out
+    assert "\x1b" not in out
+    assert not [line for line in out.splitlines() if line.startswith("::")]

@@ -99,6 +99,25 @@ def test_a_fit_is_done_again_where_anything_it_depends_on_has_changed(tmp_path: 
     assert made() == {"line", "other"}
 
 
+def test_a_python_model_is_done_again_where_what_it_imports_has_changed(tmp_path: Path) -> None:
+    configs, out = tmp_path / "configs", tmp_path / "out"
+    configs.mkdir()
+    written(configs, "helper.py", "def bent(x):\n    return x\n")
+    text = "from helper import bent\n\n\ndef curve(parameters, inputs):\n    "
+    written(configs, "models.py", f"{text}return parameters['slope'] * bent(inputs['x']) + parameters['offset']\n")
+    model = "{kind: python, function: models.py:curve, inputs: [x], target: y}"
+    written(configs, "line.yaml", LINE.replace("y ~ slope * x + offset", model))
+
+    def resumed() -> bool:
+        done, documents = batch(configs, "--out", out, "--allow-python", "--resume")
+        assert done.code == 0
+        return bool(documents[0]["resumed"])
+
+    assert [resumed(), resumed()] == [False, True]
+    written(configs, "helper.py", "def bent(x):\n    return 2 * x\n")
+    assert [resumed(), resumed()] == [False, True]
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     config = written(tmp_path, "line.yaml", LINE)
     thesis = tmp_path / "thesis"
@@ -115,6 +134,14 @@ def test_a_time_limit_ends_a_search_in_one_process(tmp_path: Path) -> None:
     assert (done.code, document["status"], document["reason"]) == (4, "not_converged", "time_limit")
     assert document["steps"] > 0
     assert document["config"]["stopping"] == {"allow_flat": False}, "what the config says is told as it is"
+
+
+def test_a_time_limit_ends_error_bars_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fitkit.minimize.search.Watch.too_late", lambda *_: False)  # the search has time enough
+    config = written(tmp_path, "line.yaml", f"{LINE}uncertainty: {{kind: bootstrap, resamples: 100}}\n")
+    document = batch(config, "--no-save", "--timeout", "0.001")[1][0]
+    assert (document["status"], document["reason"], document["exit_code"]) == ("not_converged", "time_limit", 4)
+    assert document["message"].startswith("Out of time in the error bars, after the search. Converged in")
 
 
 def test_where_no_worker_can_be_started_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

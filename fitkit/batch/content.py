@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,8 +50,17 @@ def _files(source: ConfigSource) -> dict[str, Path] | None:
     if data is not None and isinstance(data.validation, str):
         found["validation"] = source.base / data.validation
     if isinstance(model, PythonModel):
-        found["code"] = source.base / model.function.rpartition(":")[0]
+        found["code"] = code = source.base / model.function.rpartition(":")[0]
+        for folder in dict.fromkeys((code.parent, source.base)):
+            found.update((os.path.relpath(path, source.base), path) for path in _importable(folder))
     return found
+
+
+def _importable(folder: Path) -> Iterator[Path]:
+    """Yield the python files that code can import from the folder; which it does import, only running it would tell."""
+    yield from sorted(folder.glob("*.py"))
+    for package in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        yield from sorted(package.rglob("*.py"))
 
 
 @lru_cache(maxsize=64)

@@ -30,6 +30,8 @@ class FitSettings:
     """The folder under which runs are saved; None saves nothing."""
     time_limit: float | None = None
     """The most seconds for each fit."""
+    side_by_side: bool = True
+    """Whether several may be under way in this process: where the first that fails is the last, none is beside it."""
 
 
 def fit(

@@ -26,6 +26,7 @@ def annotation_lines(summary: BatchSummary, environment: Mapping[str, str]) -> l
     root = environment.get("GITHUB_WORKSPACE")
     errors = [line for outcome in summary.failed for line in _errors(outcome, root)]
     errors += [line for outcome in summary.ordered for line in _drifts(summary, outcome, root)]
+    errors += _gone(summary, root)
     warnings = [
         _command("warning", warning, outcome.path, None, None, outcome.name, root)
         for outcome in summary.ordered
@@ -50,6 +51,14 @@ def _drifts(summary: BatchSummary, outcome: BatchOutcome, root: str | None) -> I
         message = "\n".join(f"{drift.what}: {drift_line(drift)}" for drift in drifts)
         title = f"{outcome.name}: not as in the baseline"
         yield _command("error", message, outcome.path, None, None, title, root)
+
+
+def _gone(summary: BatchSummary, root: str | None) -> Iterator[str]:
+    """Yield an annotation, at the baseline, for each of its fits that the batch does not have any more."""
+    if summary.baseline is not None:
+        for name in summary.baseline.found.gone:
+            message = "the baseline has it, and the batch does not"
+            yield _command("error", message, summary.baseline.shown, None, None, f"{name}: gone", root)
 
 
 def _command(

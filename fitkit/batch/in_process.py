@@ -36,7 +36,7 @@ def run_in_process(
         if runs_code and settings.time_limit is not None:
             yield from run_in_workers(neighbours, settings, 1, interrupted, show)
             continue
-        lanes = 1 if runs_code else lanes_for(neighbours)
+        lanes = 1 if runs_code or not settings.side_by_side else lanes_for(neighbours)
         if lanes > 1:
             yield from run_in_lanes(neighbours, settings, lanes, interrupted, show)
             continue

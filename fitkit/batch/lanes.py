@@ -32,7 +32,7 @@ STACK: Final = 64 * 2**20
 """Bytes of a thread's stack: tracing calls itself deeply, and some systems give a thread far less than the process."""
 
 
-HELD_BACK: Final = 2.0
+HELD_BACK: Final = 1.0
 """Seconds that an outcome waits for that of an earlier fit."""
 News = BatchOutcome | tuple[BatchEntry, HistoryRow | None]
 
@@ -82,7 +82,7 @@ def run_in_lanes(
                 queue_of_ended.add(news)
             elif isinstance(news, tuple):
                 show(*news)
-            yield from queue_of_ended.ready()
+            yield from queue_of_ended.rest() if interrupted() else queue_of_ended.ready()
         yield from queue_of_ended.rest()
     finally:
         road.close()

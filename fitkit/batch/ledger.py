@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, final
 
@@ -107,7 +108,8 @@ class Ledger:
     def release(self) -> None:
         """Give the folder up."""
         if self._stream is not None:
-            self._stream.close()
+            with suppress(OSError):  # of a full disk: `add` has told it of the line that is lost
+                self._stream.close()
         self._lock.close()
 
 

@@ -20,7 +20,7 @@ _LONGEST_REASON = 400
 
 def name_width(entries: Sequence[BatchEntry]) -> int:
     """Return the columns for names."""
-    return min(_WIDEST_NAME, max((len(entry.name) for entry in entries), default=0))
+    return min(_WIDEST_NAME, max((len(one_line(entry.name)) for entry in entries), default=0))
 
 
 def header(width: int) -> str:
@@ -33,7 +33,7 @@ def line(outcome: BatchOutcome, width: int) -> str:
     loss = (outcome.document["loss"] or {}).get("final")
     steps = outcome.document["steps"]
     cells = f"{'' if loss is None else f'{loss:.6g}':>12}  {'' if steps is None else steps:>6}"
-    row = f"{outcome.name:<{width}}  {_status(outcome):<15}  {cells}  {outcome.seconds:>7.2f}"
+    row = f"{one_line(outcome.name):<{width}}  {_status(outcome):<15}  {cells}  {outcome.seconds:>7.2f}"
     return row if outcome.passed else f"{row}\n    {why(outcome)}"
 
 
@@ -79,7 +79,7 @@ def tail(summary: BatchSummary, exit_code: int, *, saved: bool = True) -> str:
         width = name_width([outcome.entry for outcome in failed])
         lines += ["", "failed:"]
         for outcome in failed:
-            lines.append(f"  {outcome.name:<{width}}  exit {outcome.exit_code}  {why(outcome)}")
+            lines.append(f"  {one_line(outcome.name):<{width}}  exit {outcome.exit_code}  {why(outcome)}")
             lines += [f"    help: {one_line(way_out)}" for way_out in _ways_out(outcome)]
     programs = sum(outcome.compilations for outcome in summary.outcomes)
     lines += ["", totals(summary), f"{_counted(programs, 'program')} compiled; exit {exit_code}"]

@@ -82,6 +82,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> No
         allow_python=options["allow_python"],
         out=None if ledger is None else options["out"],
         time_limit=options["timeout"],
+        side_by_side=not options["fail_fast"],
     )
     try:
         with asked.listening(), asked.overseen(PATIENCE, session.overdue):

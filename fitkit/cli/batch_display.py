@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, final
 from fitkit.batch.entry import BatchEntry
 from fitkit.batch.outcome import BatchOutcome
 from fitkit.batch.summary import BatchSummary
+from fitkit.batch.text import one_line
 from fitkit.cli.terminal import is_terminal, say, tell
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class LogDisplay(BatchDisplay):
         now = time.monotonic()
         if not self._silent and now >= self._next and row is not None:
             self._next = now + LOG_SECONDS
-            tell(f"{self._counts()}; {entry.name}: step {row.step}  loss {row.loss:.6g}")
+            tell(f"{self._counts()}; {one_line(entry.name)}: step {row.step}  loss {row.loss:.6g}")
 
     def ended(self, outcome: BatchOutcome) -> None:
         """Nothing more need be told for a while: the line of the fit is progress too."""
@@ -130,7 +131,7 @@ class LiveDisplay(BatchDisplay):
         lines = [f"{self._counts()}  {now - self._began:.0f} s"]
         for name, (began, row) in list(self._running.items())[:MOST_SHOWN]:
             where = "" if row is None else f"  step {row.step}  loss {row.loss:.6g}"
-            lines.append(f"  {name}{where}  {now - began:.1f} s")
+            lines.append(f"  {one_line(name)}{where}  {now - began:.1f} s")
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis", style="dim")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, final
 
@@ -62,7 +63,8 @@ class BatchReports:
 
         codes = []
         if self._results is not None:
-            self._results.close()
+            with suppress(OSError):  # of a full disk: `add` has told it of the line that is lost
+                self._results.close()
         if self._junit is not None:
             codes += _written(self._junit, junit.render(summary))
         if self._markdown is not None:

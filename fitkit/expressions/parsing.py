@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -100,18 +101,22 @@ class _Emitted:
         self.text = " ".join(pieces)
 
 
+_RECURSION = threading.Lock()
+
+
 def _syntax_tree(text: str, emitted: _Emitted) -> ast.expr:
     """Return Python's syntax tree of the tokens, which the grammar has found legal.
 
     Python 3.11 counts the levels of the tree, and a sum of many terms is a tree as deep, against the recursion limit.
     """
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _STACK))
-    try:
-        return ast.parse(emitted.text, mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError, ValueError):
-        message = "the expression cannot be understood"
-        help_line = "put its parts into parentheses, or move them to `definitions`"
-        raise ExpressionError(message, text=text, offset=0, length=len(text), help=help_line, code=SYNTAX) from None
-    finally:
-        sys.setrecursionlimit(limit)
+    with _RECURSION:  # the limit is the process's: another thread would put back what this one had set
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, _STACK))
+        try:
+            return ast.parse(emitted.text, mode="eval").body
+        except (SyntaxError, RecursionError, MemoryError, ValueError):
+            message = "the expression cannot be understood"
+            help_line = "put its parts into parentheses, or move them to `definitions`"
+            raise ExpressionError(message, text=text, offset=0, length=len(text), help=help_line, code=SYNTAX) from None
+        finally:
+            sys.setrecursionlimit(limit)

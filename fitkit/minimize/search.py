@@ -65,6 +65,8 @@ class Watch:
     time_limit: float | None = None
     """The most seconds, whatever the config allows."""
     started: float = field(default_factory=time.perf_counter)
+    cut_short: bool = False
+    """Whether the time ran out after the search."""
 
     def seconds(self) -> float:
         """Return the seconds since the watch was started."""
@@ -74,6 +76,15 @@ class Watch:
         """Return whether the time is over that the config, or who watches, allows."""
         limits = [limit for limit in (stopping.time_limit, self.time_limit) if limit is not None]
         return bool(limits) and self.seconds() > min(limits)
+
+    def must_end(self) -> bool:
+        """Return whether what follows a search must end too: for a signal, or for the time that who watches allows.
+
+        The config's own limit is for the search.
+        """
+        if self.time_limit is not None and self.seconds() > self.time_limit:
+            self.cut_short = True
+        return self.cut_short or self.interrupted()
 
 
 @final

@@ -21,6 +21,7 @@ from fitkit.run.folder import RunFolder
 from fitkit.run.memory import enough_memory, out_of_memory
 from fitkit.run.printing import prints_aside
 from fitkit.run.saving import save
+from fitkit.run.verdict import out_of_time_after
 
 if TYPE_CHECKING:
     from fitkit.optimizers import Optimizer
@@ -39,7 +40,7 @@ class TrainOptions:
     name: str | None = None
     """What the result is called; by default what the config says."""
     time_limit: float | None = None
-    """The most seconds of searching, where the config allows more."""
+    """The most seconds, where the config allows more."""
     show: Callable[[HistoryRow], None] = lambda _: None
     show_groups: Callable[[Any], None] = lambda _: None
     """Shown how far many fits have come."""
@@ -133,22 +134,23 @@ def _fit(
             config.stopping,
             config.uncertainty,
             seed=config.seed,
-            stop=watch.interrupted,
+            stop=watch.must_end,
             with_bands=options.keep,
         )
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
         raise out_of_memory(error) from None
     run = time.perf_counter() - began
     compiling = COMPILATIONS.seconds - compiled_before
-    status = conclusion.verdict.status
+    verdict = out_of_time_after(conclusion.verdict) if watch.cut_short else conclusion.verdict
+    status = verdict.status
     signal = options.interrupted()
     result = Result(
         name=name,
         path=source.shown,
         status=status,
         exit_code=int(ExitCode.TERMINATED if status is Status.INTERRUPTED and signal == 15 else status.exit_code),
-        reason=conclusion.verdict.reason.word,
-        message=conclusion.verdict.message,
+        reason=verdict.reason.word,
+        message=verdict.message,
         parameters=conclusion.parameters,
         loss=conclusion.loss,
         fit=conclusion.fit,

@@ -92,6 +92,14 @@ def judge_search(
     return Verdict(status=Status.NOT_CONVERGED, reason=reason, message=message)
 
 
+def out_of_time_after(verdict: Verdict) -> Verdict:
+    """Return the verdict where the time ran out in the error bars, after the search: nothing is claimed that was to come."""
+    if verdict.status not in {Status.CONVERGED, Status.COMPLETED}:
+        return verdict
+    message = f"Out of time in the error bars, after the search. {verdict.message}"
+    return Verdict(status=Status.NOT_CONVERGED, reason=Reason.TIME_LIMIT, message=message)
+
+
 def _broken(evidence: Evidence, constraints: tuple[str, ...]) -> str:
     """Return the worst violation in words, empty where all constraints hold."""
     import numpy as np
