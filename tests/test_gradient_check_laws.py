@@ -131,6 +131,18 @@ def test_the_library_s_own_rules_are_no_news() -> None:
     assert (report.rules, report.verdict) == ((), "pass")
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "pass"), (1.05, "fail")])
+def test_an_implicit_rule_whose_solver_stops_early_is_judged_over_its_jumps(factor: float, verdict: str) -> None:
+    """A damped Newton iteration for the cube root, stopped at 1e-5; the rule is that of the root itself."""
+
+    @jax.custom_vjp
+    def root(x: Any) -> Any:
+        return lax.while_loop(lambda z: jnp.abs(z**3 - x) > 1e-5, lambda z: z - 0.7 * (z**3 - x) / (3 * z * z), x)
+
+    root.defvjp(lambda x: (root(x), root(x)), lambda z, cotangent: (factor * cotangent / (3 * z**2),))
+    assert check_function(subject(lambda x: root(x[0]) * x[1], [2, 1]), QUICK).verdict == verdict
+
+
 def test_a_declared_surrogate_warns_instead_of_failing() -> None:
     def straight(x: Any) -> Any:
         return jnp.sum((x + lax.stop_gradient(jnp.round(x) - x) - 0.2) ** 2)

@@ -210,17 +210,25 @@ def _unless_stairs(judged: Judgement, quantised: Quantum) -> Judgement:
     return replace(judged, verdict=Verdict.STAIRCASE, note=note)
 
 
-def right_between_jumps(line: Line, judged: Judgement, jump_size: float) -> Judgement:
+def right_between_jumps(line: Line, judged: Judgement, jump_size: float, slope: float, bar: float) -> Judgement:
     """Return the verdict on a failed line whose values jump by `jump_size` at places beside the point.
 
     A loop that stops when it is near enough gives such values: between jumps their slope is the slope of a truncated
-    iteration, over many jumps it is that of the limit. A gradient of the limit, right within the jumps, is no error.
+    iteration, over many jumps it is that of the limit. A gradient of the limit, right within the jumps, is no error; where
+    the slope over the jumps, known to `bar`, resolves less than two digits of it, nothing is decided.
     """
-    chosen = best(plateaus(central(line, 3 * jump_size), 0.0))
-    if chosen is None or not _agrees(line, chosen):
-        return judged
     note = f"the values jump by {jump_size:.1g} beside this point: right over the jumps, {judged.numerical:.6g} between"
-    return replace(_against(line, replace(judged, noise=jump_size), chosen), verdict=Verdict.MULTISCALE, note=note)
+    chosen = best(plateaus(central(line, 3 * jump_size), 0.0))
+    if chosen is not None and _agrees(line, chosen):
+        return replace(_against(line, replace(judged, noise=jump_size), chosen), verdict=Verdict.MULTISCALE, note=note)
+    tolerance, scale = 2 * bar + 3 * line.condition, abs(slope)
+    if not abs(line.autodiff - slope) <= tolerance:
+        return judged
+    found = replace(judged, numerical=slope, error=bar, tolerance=tolerance, scale=scale, noise=jump_size, note=note)
+    if tolerance <= RESOLVED * scale:
+        return replace(found, verdict=Verdict.MULTISCALE)
+    note = f"the values jump by {jump_size:.1g} beside this point, as of a loop that stops early: they resolve no more"
+    return replace(found, verdict=Verdict.INCONCLUSIVE, note=note)
 
 
 def remainder_order(line: Line, noise: float) -> float:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
+REACHES = (0.3, 0.1, 0.03, 0.01, 0.001)
+"""Lengths over which a slope is sought that jumps do not hide."""
+DEGREES = (1, 3, 5, 7)
 GRID = 200
 """Points of one look."""
 LOOKS = 4
@@ -51,3 +54,26 @@ def largest_jump(values: Callable[[Vector], Vector], reach: float, noise: float)
         size = float(np.max(np.abs(np.diff(found[k : k + ORDER + 1], 2))))
         low, high = float(places[k]), float(places[k + ORDER])
     return size if size > 50 * noise else 0.0
+
+
+def slope_over_jumps(values: Callable[[Vector], Vector], jump: float) -> tuple[float, float]:
+    """Return the slope at 0 that polynomials through `values` have over their jumps, and its bar; inf where none fits.
+
+    What a polynomial leaves, r at the most, moves the slope by at most r times the sum of the absolute weights that the
+    values have in it. Of all lengths and degrees the narrowest bar is taken, so that curvature is not mistaken for jumps; a
+    length over which the polynomial leaves less than a share of `jump`, the largest, has no jumps to look over.
+    """
+    places = np.linspace(-1, 1, GRID // 2 + 1)
+    every = values(np.concatenate([reach * places for reach in REACHES])).reshape(len(REACHES), -1)
+    best = (np.nan, np.inf)
+    for reach, found in zip(REACHES, every, strict=True):
+        for degree in DEGREES if np.all(np.isfinite(found)) else ():
+            design = np.polynomial.chebyshev.chebvander(places, degree)
+            solved = np.linalg.pinv(design)
+            slopes = [np.polynomial.Chebyshev.basis(power).deriv()(0.0) for power in range(degree + 1)]
+            weights = np.asarray(slopes) @ solved
+            left = float(np.max(np.abs(found - design @ (solved @ found))))
+            bar = left * float(np.sum(np.abs(weights))) / reach
+            if bar < best[1] and left >= jump / 8:
+                best = (float(weights @ found) / reach, bar)
+    return best

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitkit.gradient_check.judge import RESOLVED, Judgement, judge, right_between_jumps
-from fitkit.gradient_check.jumps import first_jump, largest_jump
+from fitkit.gradient_check.jumps import first_jump, largest_jump, slope_over_jumps
 from fitkit.gradient_check.ladder import LARGEST, Line, Vector, line, offsets
 from fitkit.gradient_check.noise import Quantum, quantum
 from fitkit.gradient_check.program import Program, along
@@ -104,7 +104,10 @@ class Probe:
         if judged.verdict is not Verdict.FAIL or not self.jumpy:
             return judged
         jump_size = largest_jump(partial(self._along, place, move), LARGEST, judged.noise)
-        return right_between_jumps(found, judged, jump_size) if jump_size else judged
+        if not jump_size:
+            return judged
+        slope, bar = slope_over_jumps(partial(self._along, place, move), jump_size)
+        return right_between_jumps(found, judged, jump_size, slope, bar)
 
     def _quantum(self, found: Line, place: Place, move: Vector) -> Quantum:
         quantised = quantum(found)
