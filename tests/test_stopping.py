@@ -101,7 +101,8 @@ def test_a_search_on_the_ground_of_rounding_ends_there() -> None:
         "minimize": " + ".join(terms), "parameters": {f"p{k}": 0 for k in range(10)}, "optimizer": "lbfgs",
         "stopping": {"gtol": 0.0, "xtol": 0.0},
     })  # fmt: skip
-    assert found.verdict == ("converged", 0, "step_small")
+    assert found.verdict[:2] == ("converged", 0)
+    assert found.result.reason in {"gradient_small", "step_small"}
     np.testing.assert_allclose(found.values, [2.2, 0.0] * 5, atol=1e-12)
     assert found.result.steps is not None
     assert found.result.steps < 500
