@@ -221,7 +221,6 @@ def test_a_mistake_in_a_constraint(constraint: str, code: str, words: str) -> No
         ({"optimizer": "adam"}, "adam"),
         ({"loss": "mae"}, "kinks"),
         ({"regularization": {"l1": 1}}, "l1"),
-        ({"multistart": {"starts": 4}}, "multistart"),
         ({"uncertainty": "profile"}, "profile"),
         ({"uncertainty": "bootstrap"}, "bootstrap"),
         ({"precision": "float32"}, "float64"),

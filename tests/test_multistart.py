@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command import fitkit, written
 from fitting import Fit, assembled, column, fit
+from scipy.optimize import LinearConstraint, minimize
 from scipy.stats import qmc
 
 from fitkit.multistart.minima import distinct_minima
@@ -275,3 +276,31 @@ def test_what_is_refused(tmp_path: Path, lines: str, code: str, word: str) -> No
     assert done.code == 2
     assert f"[{code}]" in done.err + done.out
     assert word in done.err + done.out
+
+
+def test_under_constraints_the_lowest_minimum_that_keeps_them_is_found() -> None:
+    """From (1, 0) a search ends at the right minimum, held by the first constraint; SLSQP from 40 starts knows the left one.
+
+    Without constraints the loss is lower still, at y = 3, which the second constraint forbids.
+    """
+    config: dict[str, Any] = {
+        "minimize": "(x^2 - 1)^2 + 0.3*x + (y - 1)^2 - 3*exp(-(y - 3)^2)",
+        "parameters": {"x": 1, "y": 0},
+        "constraints": ["x + y <= 1.5", "y <= 1.5"],
+    }
+    alone, many = fit(config).result, fit({**config, "multistart": {"starts": 8}}).result
+
+    def loss(p: Any) -> float:
+        return float((p[0] ** 2 - 1) ** 2 + 0.3 * p[0] + (p[1] - 1) ** 2 - 3 * np.exp(-((p[1] - 3) ** 2)))
+
+    within = LinearConstraint([[1, 1], [0, 1]], ub=1.5)
+    starts = np.random.default_rng(0).uniform(-3, 1.5, (40, 2))
+    ends = [minimize(loss, start, method="SLSQP", tol=1e-14, constraints=within) for start in starts]
+    kept = [end for end in ends if end.success and max(end.x[0] + end.x[1], end.x[1]) < 1.5 + 1e-9]
+    best = min(kept, key=lambda end: float(end.fun))
+    assert alone.parameters["x"].value > 0.5
+    assert [many.parameters[name].value for name in "xy"] == pytest.approx(best.x.tolist(), abs=1e-6)
+    assert many.loss is not None
+    assert many.loss.final == pytest.approx(best.fun, abs=1e-9)
+    assert many.multistart is not None
+    assert len(many.multistart.minima) >= 2

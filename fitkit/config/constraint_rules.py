@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from fitkit.config.sections import Sections
-from fitkit.config.tree import Path
 from fitkit.errors import Diagnostic
 from fitkit.expressions import Constraint
 from fitkit.losses import Loss
@@ -87,13 +86,7 @@ def _searches(sections: Sections) -> Iterator[Diagnostic]:
         yield tree.diagnostic(
             ("optimizer", "kind"), "E111", message, "use `auto`, `lm`, `newton` or `lbfgs`", value=True
         )
-    later: list[tuple[Path, str, str]] = []
-    if sections.get("multistart") is not None:
-        later.append((("multistart",), "`multistart`", "remove it, and try several starts by `--set`"))
     if isinstance(uncertainty, Profile | Bootstrap):
-        later.append(
-            (("uncertainty", "kind"), f"`{uncertainty.kind}`", "use `covariance`, which follows the constraints")
-        )
-    for path, what, way_out in later:
-        message = f"{what} with `constraints` is not available yet"
-        yield tree.diagnostic(path, "E110", message, way_out, value=len(path) > 1)
+        message = f"`{uncertainty.kind}` knows nothing of `constraints`"
+        way_out = "use `covariance`, whose errors are along the constraints"
+        yield tree.diagnostic(("uncertainty", "kind"), "E111", message, way_out, value=True)

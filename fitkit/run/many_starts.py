@@ -20,6 +20,7 @@ from fitkit.optimizers.stopping import CLAIMS, Reason
 from fitkit.problem import Problem
 from fitkit.result import MinimumSummary, MultistartSummary
 from fitkit.run.assemble import Assembled
+from fitkit.run.constrained_starts import searched_one_by_one
 from fitkit.run.told import values_by_name
 
 if TYPE_CHECKING:
@@ -73,7 +74,15 @@ def _from_many(
 
     box = start_range(problem, start, settings.spread)
     starts = draw_starts(box, settings, source.config.seed)
-    solved = solver_for(problem)(problem, Lanes(theta=starts), most_steps=most, stop=stop)
+    if problem.constrained:
+        quiet = replace(watch, show=lambda _: None)
+        solved = searched_one_by_one(
+            starts,
+            lambda theta: minimize(problem, optimizer, stopping, theta, seed=source.config.seed, watch=quiet),
+            stop,
+        )
+    else:
+        solved = solver_for(problem)(problem, Lanes(theta=starts), most_steps=most, stop=stop)
     best = _lowest(solved.value)
     polished = alone
     if best is not None and not watch.interrupted():
@@ -85,7 +94,7 @@ def _from_many(
             theta[lane], value[lane], ended[lane] = search.theta, search.final.loss, True
     evaluations = alone.evaluations + solved.evaluations + (0 if polished is alone else polished.evaluations)
     return (
-        replace(_chosen(alone, polished), evaluations=evaluations),
+        replace(_chosen(alone, polished, constrained=problem.constrained), evaluations=evaluations),
         _summary(problem, settings, theta[ended], value[ended], box.width),
     )
 
@@ -99,10 +108,17 @@ def _lowest(value: Vector) -> int | None:
     return best if finite[best] < np.inf else None
 
 
-def _chosen(alone: Search, polished: Search) -> Search:
-    """Return the lower of two searches, the polished one with the given start as its first row."""
+def _chosen(alone: Search, polished: Search, *, constrained: bool) -> Search:
+    """Return the lower of two searches, the polished one with the given start as its first row.
+
+    Under constraints one that ended at a minimum counts as lower than one that did not, which may stand where they are broken.
+    """
     first, second = alone.final.loss, polished.final.loss
     better = not math.isfinite(first) or second < first - TIE * abs(first)
+    if constrained and (alone.reason in CLAIMS) != (polished.reason in CLAIMS):
+        better = polished.reason in CLAIMS
+        if not better:
+            return alone
     settled = second <= first and polished.reason in CLAIMS and alone.reason not in CLAIMS
     if not (better or settled):
         return alone
