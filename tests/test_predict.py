@@ -213,3 +213,28 @@ def test_an_interrupted_run_of_a_large_table_leaves_predictions_to_this_command(
     weights = {name: parameter.value for name, parameter in result.parameters.items()}
     expected = [weights["intercept"] + weights["x"] * x for x in range(20)]
     assert [float(row["prediction"]) for row in found] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("inputs", "told"), [(100, "x0"), (101, "row")])
+def test_the_numbers_of_rows_stand_in_the_place_of_many_inputs(tmp_path: Path, inputs: int, told: str) -> None:
+    numbers = np.random.default_rng(0).normal(size=(6, inputs))
+    names = [f"x{k}" for k in range(inputs)]
+    lines = [",".join([*map(repr, map(float, row)), str(k)]) for k, row in enumerate(numbers)]
+    lines[2] = lines[2].rsplit(",", 1)[0] + ","  # without a target: left out
+    table = written(tmp_path, "table.csv", "\n".join([",".join([*names, "y"]), *lines]) + "\n")
+    config = f"""\
+data: {{path: {table}, missing: drop, where: y < 5}}
+model: {{kind: linear, inputs: "*", target: y}}
+regularization: {{l2: 0.1}}
+uncertainty: none
+"""
+    run = trained(tmp_path, written(tmp_path, "c.yaml", config))
+    with (run / "predictions.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert list(found[0]) == [*(["row"] if told == "row" else names), "y", "prediction", "residual"]
+    if told == "row":
+        assert [row["row"] for row in found] == ["1", "2", "4", "5"]
+    assert [float(row["y"]) for row in found] == [0, 1, 3, 4]
+    done = here("predict", run, "--data", table, "--out", tmp_path / "p.csv")
+    assert done.code == 0, done.err
+    assert (tmp_path / "p.csv").read_bytes() == (run / "predictions.csv").read_bytes()

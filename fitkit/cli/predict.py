@@ -25,8 +25,9 @@ def command(*, run: str, data: str, out: str | None, overwrite: bool, allow_pyth
     """Predict the rows of a table from RUN, the folder of a run that `fitkit train` saved.
 
     The table has the columns that the model was fitted with; where it has the target too, so have the predictions, with
-    what is left of it. Of a run with `group_by` each row is predicted by the fit of its group. Classes come with the
-    probability of each, numbers with the bands of the run's uncertainty.
+    what is left of it. Of more than 100 inputs the number of each row in the file, from 1, stands in their place. Of a run
+    with `group_by` each row is predicted by the fit of its group. Classes come with the probability of each, numbers with
+    the bands of the run's uncertainty.
 
     Exit codes: 0 written; 2 usage, or a python model without --allow-python; 3 data; 7 device or memory missing; 8 the file
     exists or cannot be written; 9 the run cannot be used, or its python file has changed.

@@ -98,6 +98,13 @@ class Table:
         """Return one diagnostic for each of the first rows at fault, as `Contents.diagnostics` does."""
         return self._contents.diagnostics(name, rows, code, tell, hint)
 
+    def rows_of_source(self) -> NDArray[np.intp]:
+        """Return which row of the file each row is, counted from 1 below the header, shape (rows,)."""
+        import numpy as np
+
+        chosen = self._contents.chosen
+        return (np.arange(len(self)) if chosen is None else chosen) + 1
+
     def _all(self) -> NDArray[np.bool_]:
         import numpy as np
 

@@ -1,4 +1,8 @@
-"""Predictions as a table: inputs, what is predicted, and, where the target is there, how far that is from it."""
+"""Predictions as a table: inputs, what is predicted, and, where the target is there, how far that is from it.
+
+Of more than 100 inputs the table has the number of each row in their place: of images it would be a copy of the data, as
+decimals and a hundred times as large as what is predicted.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ from fitkit.uncertainty.bands import Bands
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+MOST_INPUTS = 100
+"""Inputs up to which they stand beside what is predicted from them."""
 
 
 def prediction_table(
@@ -32,7 +39,7 @@ def prediction_table(
     problem, table = assembled.problem, assembled.table
     if table is None or problem.rows is None or problem.loss is None:
         raise AssertionError("predictions come from rows")
-    found = {name: column_of(table, name)[assembled.counts] for name in assembled.inputs}
+    found = _what_row(table, assembled.inputs, assembled.counts)
     target, classes = np.asarray(problem.rows.target, np.float64), problem.loss.classes
     name = (assembled.target or "target").strip()
     if classes:
@@ -47,6 +54,13 @@ def prediction_table(
         found["prediction"] = predictions
         found |= {"residual": target - predictions} if with_target else {}
     return found | ({} if bands is None else bands.ends)
+
+
+def _what_row(table: Table, inputs: tuple[str, ...], counts: Any) -> dict[str, Any]:
+    """Return the columns that tell which row it is: its inputs or, of many, its number in the file, from 1."""
+    if len(inputs) > MOST_INPUTS:
+        return {"row": table.rows_of_source()[counts]}
+    return {name: column_of(table, name)[counts] for name in inputs}
 
 
 def column_of(table: Table, name: str) -> Any:
@@ -65,7 +79,7 @@ def cell(value: Any) -> str:
     """Return the shortest text that reads back as the same number, empty where it is not known; a text as it is."""
     if isinstance(value, str):
         return value
-    return "" if value != value else repr(float(value))
+    return "" if value != value else str(value) if isinstance(value, int) else repr(float(value))
 
 
 def written(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
