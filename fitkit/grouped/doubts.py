@@ -63,9 +63,10 @@ class Ending:
 
     def restore(self, record: Record, its: Whole) -> None:
         """Put back those of the groups `its` that have not converged since to a lower loss."""
-        import numpy as np
-
         better = (record.reason[its] == int(Reason.GRADIENT_SMALL)) & (record.loss[its] < self.loss)
-        worse = np.flatnonzero(~better)
+        self.put_back(record, its, ~better)
+
+    def put_back(self, record: Record, its: Whole, which: Mask) -> None:
+        """Put back those of the groups `its` that `which` tells, shape (its,)."""
         for each in fields(Ending):
-            getattr(record, each.name)[its[worse]] = getattr(self, each.name)[worse]
+            getattr(record, each.name)[its[which]] = getattr(self, each.name)[which]

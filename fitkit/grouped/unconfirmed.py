@@ -6,7 +6,10 @@ In coordinates scaled to columns of J of length one, let a v = 0 be the least ei
               single fit says of such a group `not_identified`, after hundreds of steps along a valley that has no end.
     h < 0     the objective falls on both sides of v: the search stands on a saddle, and goes on from beside it.
 
-What is neither is fitted alone.
+    a = 0     but along v the objective is bent: a valley that is long and curved. Damped steps follow its curve by a
+              thousandth of the parameters each; a leap along v, and a few steps back to the bottom, go on as far at once.
+
+What is none of these is fitted alone.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 SINGULAR = 1e-12
 """An eigenvalue of J'J scaled to a unit diagonal below this is that of a singular J, as far as J'J has digits."""
+VALLEY = 1e-8
+"""The same for what may yet become singular farther along."""
 LEVEL = 0.1
 """The share of the objective that a move by the parameters' own size may still change, by the quadratic model."""
 BESIDE = 0.3
@@ -53,6 +58,10 @@ class Rest:
     """One of these places, shape (groups, free)."""
     along: Matrix
     """The direction without effect, in scaled coordinates, of length one, shape (groups, free)."""
+    valley: Mask
+    """Which have next to no effect along it."""
+    ahead: Matrix
+    """As far along it as the parameters are large, on the side where the objective falls, shape (groups, free)."""
 
 
 def rest_of(problem: Problem, record: Record, found: list[tuple[Whole, Surroundings]]) -> Rest:
@@ -82,14 +91,22 @@ def rest_of(problem: Problem, record: Record, found: list[tuple[Whole, Surroundi
     valley, move = _of_own_size(along * scale, size), _of_own_size(down[:, :, 0] * scale, size)
     falls = 2 * np.abs(np.einsum("gj,gj->g", valley, at.slope))
     turns = np.abs(np.einsum("gi,gij,gj->g", valley, bend + curvature, valley))
-    ahead = np.where(np.einsum("gj,gj->g", move, at.slope) < 0, -1.0, 1.0)
     return Rest(
         its=its,
         flat=known & (least[:, 0] <= SINGULAR) & (falls + turns <= LEVEL * at.value),
         saddle=known & (bent[:, 0] < 0),
-        beside=theta + BESIDE * ahead[:, None] * move,
+        beside=theta + BESIDE * _downhill(move, at.slope),
         along=along,
+        valley=known & (least[:, 0] <= VALLEY),
+        ahead=theta + _downhill(valley, at.slope),
     )
+
+
+def _downhill(ways: Matrix, slope: Matrix) -> Matrix:
+    """Return `ways` or their opposites, by `slope`, half the negative gradient, shape (groups, free) each."""
+    import numpy as np
+
+    return np.where(np.einsum("gj,gj->g", ways, slope) < 0, -1.0, 1.0)[:, None] * ways
 
 
 def _of_own_size(ways: Matrix, size: Matrix) -> Matrix:
