@@ -230,7 +230,7 @@ def test_groups_that_determine_no_curve_are_told_without_a_fit_of_each() -> None
     found = fit_groups(problem, groups, ALONE)
     flat = np.flatnonzero(found.reason == int(Reason.NOT_IDENTIFIED))
     assert len(flat) > 20
-    assert found.alone < 10
+    assert found.alone == 0  # the last of them go far along a curved valley
     for group in flat[::5].tolist():
         assert status_of(alone(problem, groups, group).reason) is found.status(group) is Status.NOT_CONVERGED
         assert found.message(group).startswith("Not identified: the loss does not change along a combination of a")
