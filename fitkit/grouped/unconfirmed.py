@@ -102,7 +102,7 @@ def rest_of(problem: Problem, record: Record, found: list[tuple[Whole, Surroundi
     )
 
 
-def _downhill(ways: Matrix, slope: Matrix) -> Matrix:
+def _downhill(ways: Matrix, slope: jax.Array) -> Matrix:
     """Return `ways` or their opposites, by `slope`, half the negative gradient, shape (groups, free) each."""
     import numpy as np
 
