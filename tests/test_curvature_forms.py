@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from fitting import assembled, column
 from numpy.typing import NDArray
 
 from fitkit.backend import jax, jnp
+from fitkit.evidence import by_some_rows
 from fitkit.optimizers import row_blocks
 from fitkit.optimizers.compact_curvature import inverse_product, measured_for, with_pair, without_pairs
-from fitkit.optimizers.smooth_kernels import expand_smooth, slope_of
+from fitkit.optimizers.smooth_kernels import expansion_at, slope_of
 
 Array = NDArray[np.float64]
 RANDOM = np.random.default_rng(5)
@@ -49,9 +51,63 @@ def test_rows_in_blocks_give_the_closed_form(monkeypatch: pytest.MonkeyPatch, ro
     costs = -(y * np.log(p) + (1 - y) * np.log(1 - p))
     np.testing.assert_allclose(value, share @ costs + penalized @ whole[free] ** 2 / 2, rtol=1e-13)
     np.testing.assert_allclose(gradient, ((share * (p - y)) @ x)[free] + penalized * whole[free], rtol=1e-12)
-    hessian = expand_smooth.light(problem, theta).hessian
-    expected = ((x.T * (share * p * (1 - p))) @ x)[np.ix_(free, free)] + np.diag(penalized)
-    np.testing.assert_allclose(np.asarray(hessian), expected, rtol=1e-12)
+    bends, inside = share * p * (1 - p), np.ix_(free, free)
+    # A block has 16 rows of two inputs; of two blocks the first is taken.
+    for every, taken in ((1, np.ones(rows)), (2, np.arange(rows) // 16 % 2 == 0)):
+        found = expansion_at(problem, np.asarray(theta), every)
+        expected = ((x.T * (bends * taken)) @ x)[inside] + np.diag(penalized)
+        np.testing.assert_allclose(np.asarray(found.hessian), expected, rtol=1e-12)
+        assert bool(found.convex)
+
+
+def test_some_rows_bound_the_newton_step_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against H^-1 g of all rows in closed form, near the minimum and farther away."""
+    monkeypatch.setattr(row_blocks, "LARGE", 0)
+    monkeypatch.setattr(row_blocks, "OF_PRODUCTS", 128)
+    monkeypatch.setattr(by_some_rows, "OF_PRODUCTS", 128)
+    config, x, y, weight = logistic(2000)
+    problem, share, penalized = assembled(config).problem, weight / weight.sum(), np.array([0.0, 0.3, 0.3])
+
+    def at(theta: Array) -> tuple[float, Array, Array]:
+        z = x @ theta
+        p = 1 / (1 + np.exp(-z))
+        value = share @ (np.logaddexp(0, z) - y * z) + penalized @ theta**2 / 2
+        bends = share * p * (1 - p)
+        return value, (share * (p - y)) @ x + penalized * theta, (x.T * bends) @ x + np.diag(penalized)
+
+    lowest = np.zeros(3)
+    for _ in range(30):
+        _, gradient, hessian = at(lowest)
+        lowest = lowest - np.linalg.solve(hessian, gradient)
+    for away, gtol in itertools.product((1e-1, 1e-3, 1e-4, 1e-5, 1e-6), 4 * (1e-8, 1e-6, 3e-6, 1e-5, 1e-4)):
+        theta = lowest * (1 + away * RANDOM.normal(size=3))
+        value, gradient, hessian = at(theta)
+        step = -np.linalg.solve(hessian, gradient)
+        found = by_some_rows.assess_by_some_rows(problem, theta, np.abs(theta), gtol)
+        assert found is not None
+        moves, share_left = np.max(np.abs(step / theta)), np.sqrt(-gradient @ step / 2 / value)
+        close = 1 - 1e-15 / np.max(np.abs(gradient))  # which is as exact as its terms, of about one
+        assert found.newton_step / moves >= close
+        assert close <= found.remaining / share_left < 5  # the root of 8, more or less, and at most 1
+        if found.newton_step > max(1e-6, 100 * gtol):  # three products with three parameters lead to the step itself
+            assert found.newton_step / moves < 1 + 1e-3
+
+
+@pytest.mark.parametrize("bad", ["a row bends downwards", "only some of the rows have an input", "it does not pay"])
+def test_some_rows_do_not_bound_where_they_cannot(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+    monkeypatch.setattr(row_blocks, "LARGE", 0)
+    for module in (row_blocks, by_some_rows):
+        monkeypatch.setattr(module, "OF_PRODUCTS", 10**6 if bad == "it does not pay" else 128)
+    config, x, _, _ = logistic(2000)
+    config["regularization"] = {"l2": 0.0}
+    theta = np.array([0.1, 0.9, -0.8])
+    if bad == "a row bends downwards":  # the one in the second block, which is not taken
+        config["loss"] = {"kind": "cauchy", "scale": 1.0}
+        config["data"]["values"]["y"] = column(x @ theta + np.where(np.arange(2000) == 70, 5.0, 0.1))
+    if bad == "only some of the rows have an input":  # those of that block
+        sparse = np.where(np.arange(2000) // 64 == 1, x[:, 2], 0.0)
+        config["data"]["values"]["v"] = column(sparse)
+    assert by_some_rows.assess_by_some_rows(assembled(config).problem, theta, np.abs(theta), 1e-8) is None
 
 
 def recursion(pairs: list[tuple[Array, Array]], metric: Array, gradient: Array, movable: NDArray[np.bool_]) -> Array:

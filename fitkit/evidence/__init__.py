@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fitkit.evidence.along_slope import gain_along_slope
 from fitkit.evidence.by_products import assess_by_products
+from fitkit.evidence.by_some_rows import assess_by_some_rows
 from fitkit.evidence.evidence import CLOSE, EXACT_UP_TO, Evidence, confirms, unknown
 from fitkit.evidence.least_squares import assess_least_squares
 from fitkit.evidence.smooth import FLAT_BELOW, assess_smooth
@@ -25,6 +26,7 @@ __all__ = [
     "Evidence",
     "assess",
     "assess_by_products",
+    "assess_by_some_rows",
     "confirms",
     "gain_along_slope",
     "optimality_at",

@@ -8,7 +8,7 @@ from fitkit.backend import array, kernel
 from fitkit.evidence.evidence import CLOSE, Evidence, pressed, relative_move, relative_size, taking_part, unknown
 from fitkit.evidence.neighbours import look_beside, rests_on_wall
 from fitkit.evidence.smooth_distance import SmoothDistance
-from fitkit.optimizers.smooth_kernels import expand_smooth, slope_of
+from fitkit.optimizers.smooth_kernels import expansion_at, slope_of
 from fitkit.problem import Problem
 from fitkit.types import Scalar, Theta
 
@@ -69,7 +69,7 @@ def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix] | N
     """Return value, gradient and Hessian at theta, or None where one is not finite."""
     import numpy as np
 
-    parts = expand_smooth.for_work(len(theta) * _work(problem))(problem, array(theta, problem.lower.dtype))
+    parts = expansion_at(problem, theta)
     value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
     if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fitkit.backend import Kernel, array, jax, jnp, kernel, lax
-from fitkit.evidence import assess, assess_by_products, confirms
+from fitkit.evidence import assess, assess_by_products, assess_by_some_rows, confirms
 from fitkit.minimize.search import History, HistoryRow, Search, Watch, outside
 from fitkit.optimizers.base import Solver
 from fitkit.optimizers.stopping import CLAIMS, Reason, Stopping, StopRule, judge
@@ -148,7 +148,7 @@ def _checked(
         return reason
 
     theta = np.asarray(carry.state.theta, np.float64)
-    evidence = assess_by_products(problem, theta, largest)
+    evidence = assess_by_products(problem, theta, largest) or assess_by_some_rows(problem, theta, largest, rule.gtol)
     if evidence is None or not confirms(evidence, rule.gtol):
         evidence = assess(problem, theta, largest)
     if reason is Reason.STALLED:

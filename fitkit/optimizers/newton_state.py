@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 from fitkit.backend import array
 from fitkit.optimizers.curvature import DENSE_UP_TO, Curvature, DenseCurvature, IterativeCurvature
 from fitkit.optimizers.least_squares_state import relative_length
-from fitkit.optimizers.smooth_kernels import expand_smooth, hessian_diagonal, slope_of
+from fitkit.optimizers.smooth_kernels import expansion_at, hessian_diagonal, slope_of
 from fitkit.optimizers.stopping import Measures
 from fitkit.problem import Problem
 
@@ -121,11 +121,10 @@ def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix | No
     import numpy as np
 
     size, rows = len(theta), 1 if problem.rows is None else len(problem.rows)
-    point = array(theta, problem.lower.dtype)
     if size > DENSE_UP_TO:
-        value, gradient = slope_of.for_work(size * rows)(problem, point)
+        value, gradient = slope_of.for_work(size * rows)(problem, array(theta, problem.lower.dtype))
         return float(value), np.asarray(gradient, np.float64), None
-    found = expand_smooth.for_work(size * size * rows)(problem, point)
+    found = expansion_at(problem, theta)
     return float(found.value), np.asarray(found.gradient, np.float64), np.asarray(found.hessian, np.float64)
 
 

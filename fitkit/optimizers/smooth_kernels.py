@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fitkit.backend import jax, jnp, kernel, lax
-from fitkit.optimizers.row_blocks import hessian_of_weighted_sum, value_and_gradient
+from fitkit.backend import array, jax, jnp, kernel, lax
+from fitkit.optimizers.row_blocks import hessian_of_weighted_sum, value_and_gradient, weighs_inputs
 from fitkit.problem import Problem
 from fitkit.types import FreeMask, Scalar, Theta, Truth, WholeScalar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
 
 AT_ONCE = 2**24
 """Numbers of a Hessian's rows that are worked on together: 128 MB; more are done in turn."""
@@ -21,27 +27,41 @@ class SmoothExpansion(NamedTuple):
     """Shape (free,)."""
     hessian: jax.Array
     """Shape (free, free)."""
+    convex: Truth
+    """Whether the cost of each row is known to be convex in theta there."""
 
 
 @kernel()
-def expand_smooth(problem: Problem, theta: Theta) -> SmoothExpansion:
-    """Return the objective, its gradient and its exact Hessian, by forward over reverse mode."""
+def expand_smooth(problem: Problem, theta: Theta, every: WholeScalar | int = 1) -> SmoothExpansion:
+    """Return the objective, its gradient and its exact Hessian, by forward over reverse mode.
+
+    Of a weighted sum of inputs only every so manieth block of rows is in the Hessian, as `hessian_of_weighted_sum` says.
+    """
     value, gradient = value_and_gradient(problem, theta)
     size = theta.shape[0]
+    unknown = jnp.asarray(False)  # noqa: FBT003 - a traced truth value
     if size == 0:
-        return SmoothExpansion(value, gradient, jnp.zeros((0, 0), theta.dtype))
-    by_products = hessian_of_weighted_sum(problem, theta)
+        return SmoothExpansion(value, gradient, jnp.zeros((0, 0), theta.dtype), unknown)
+    by_products = hessian_of_weighted_sum(problem, theta, every)
     if by_products is not None:
-        return SmoothExpansion(value, gradient, by_products)
+        return SmoothExpansion(value, gradient, *by_products)
     rows = 1 if problem.rows is None else len(problem.rows)
     if size * rows <= AT_ONCE:
-        return SmoothExpansion(value, gradient, jax.hessian(problem.objective)(theta))
+        return SmoothExpansion(value, gradient, jax.hessian(problem.objective)(theta), unknown)
     columns = lax.map(
         lambda v: hessian_product(problem, theta, v),
         jnp.eye(size, dtype=theta.dtype),
         batch_size=max(1, AT_ONCE // rows),
     )
-    return SmoothExpansion(value, gradient, columns)
+    return SmoothExpansion(value, gradient, columns, unknown)
+
+
+def expansion_at(problem: Problem, theta: Vector, every: int = 1) -> SmoothExpansion:
+    """Return that at theta, shape (free,), by the one program of all who ask, whatever `every` is."""
+    size, rows = len(theta), 1 if problem.rows is None else len(problem.rows)
+    found = expand_smooth.for_work(size * size * rows)
+    point = array(theta, problem.lower.dtype)
+    return found(problem, point, array(every, int)) if weighs_inputs(problem) else found(problem, point)
 
 
 @kernel()
@@ -52,7 +72,7 @@ def slope_of(problem: Problem, theta: Theta) -> tuple[Scalar, Theta]:
 
 def hessian_product(problem: Problem, theta: Theta, direction: Theta) -> Theta:
     """Return H v, exactly, shape (free,)."""
-    product: Theta = jax.jvp(jax.grad(problem.objective), (theta,), (direction,))[1]
+    product: Theta = jax.jvp(lambda point: value_and_gradient(problem, point)[1], (theta,), (direction,))[1]
     return product
 
 
@@ -60,6 +80,15 @@ def hessian_product(problem: Problem, theta: Theta, direction: Theta) -> Theta:
 def product_with(problem: Problem, theta: Theta, direction: Theta) -> Theta:
     """Return H v, shape (free,)."""
     return hessian_product(problem, theta, direction)
+
+
+def product_at(problem: Problem, theta: Vector, direction: Vector) -> Vector:
+    """Return that, shape (free,), of points of the host."""
+    import numpy as np
+
+    rows, dtype = 1 if problem.rows is None else len(problem.rows), problem.lower.dtype
+    found = product_with.for_work(len(theta) * rows)(problem, array(theta, dtype), array(direction, dtype))
+    return np.asarray(found, np.float64)
 
 
 @kernel()
