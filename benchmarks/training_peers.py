@@ -147,7 +147,7 @@ def with_fitkit_to_the_end(folder: Path, task: str) -> Measured:
 
 
 def with_bare_jax(folder: Path, task: str) -> Measured:
-    """Time one compiled epoch over batches of an order drawn on the host beforehand: no validation, no shuffling."""
+    """Time one compiled epoch over batches of an order drawn beforehand, and the loss of the validation rows: no shuffling."""
     import jax
     import jax.numpy as jnp
     import optax  # type: ignore[import-untyped]  # it has no types of its own
@@ -174,16 +174,17 @@ def with_bare_jax(folder: Path, task: str) -> Measured:
         return (optax.apply_updates(p, moves), memory, inputs, target), value
 
     @jax.jit
-    def epoch(p: Any, memory: Any, inputs: Any, target: Any, order: Any) -> Any:
+    def epoch(p: Any, memory: Any, inputs: Any, target: Any, order: Any, held_out: Any) -> Any:
         carry, values = jax.lax.scan(update, (p, memory, inputs, target), order)
-        return carry[0], carry[1], values.mean()
+        return carry[0], carry[1], values.mean() + loss(carry[0], *held_out)
 
+    held_out = tuple(jnp.asarray(part) for part in table(folder, f"{task}-validation"))
     data, memory = (jnp.asarray(x), jnp.asarray(y)), rule.init(parameters)
     orders = [jnp.asarray(random.permutation(rows)[: rows // size * size].reshape(-1, size)) for _ in range(4)]
-    epoch(parameters, memory, *data, orders[0])[2].block_until_ready()
+    epoch(parameters, memory, *data, orders[0], held_out)[2].block_until_ready()
     began, count = Clock(), max(3, EPOCHS[task] // 2)
     for number in range(count):
-        parameters, memory, mean = epoch(parameters, memory, *data, orders[number % 4])
+        parameters, memory, mean = epoch(parameters, memory, *data, orders[number % 4], held_out)
         mean.block_until_ready()
     return began.until(Clock(), count)
 
