@@ -3,8 +3,9 @@
     python benchmarks/solvers.py [--rounds 5]
 
 All run in this process, one after another within each round, from the same starts and by the same formulas. fitkit's time
-is the whole fit, with polish, evidence and covariance; scipy's `curve_fit` (method lm), lmfit, iminuit and optimistix have
-tolerances of about 1e-15 where they take them. Also prints how long fitkit traces, lowers and compiles for each problem, in
+is the whole fit, with polish, evidence, covariance and parameter table; what describes a fit only when it is read, such as R
+squared and warnings, is not asked for. Scipy's `curve_fit` (method lm), lmfit, iminuit and optimistix have tolerances of about
+1e-15 where they take them. Also prints how long fitkit traces, lowers and compiles for each problem, in
 its first fit and then for the search that is compiled where a problem is fitted again, and exits with 1 if a bound is exceeded.
 A solver that is not installed is passed over, and said to be.
 """

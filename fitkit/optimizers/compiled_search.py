@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.optimizers.bound_rows import BoundRows
@@ -75,12 +76,7 @@ class CompiledSearch:
         return self._run(self._fresh(), np.stack([theta, nothing, np.abs(theta), nothing]))
 
     def _fresh(self) -> Numbers:
-        from fitkit.optimizers.search_program import Numbers
-
-        nan = float("nan")
-        return Numbers(*[0.0] * len(Numbers._fields))._replace(
-            damping=self.damping, growth=2.0, value=float("inf"), theta_change=nan, offset=nan, patience=1.0
-        )
+        return _numbers_at_start()._replace(damping=self.damping)
 
     def go_on(self, stretch: Stretch) -> Stretch:
         """Return the next stretch after one that ended for its length."""
@@ -110,5 +106,15 @@ class CompiledSearch:
 
         program = BoundRows.of(self.problem).chunks_of(search, vectors.shape[1])[0]
         ready = numbers._replace(begins=1.0, turns=0.0, rows=0.0, taken=0.0)
-        found: Any = program(np.array(ready, np.float64), vectors, np.array([*self.rule, HISTORY], np.float64))
+        found: Any = program(np.array(ready), vectors, np.array([*self.rule, HISTORY], np.float64))
         return Stretch(problem=self.problem, ending=Ending(*found))
+
+
+@cache
+def _numbers_at_start() -> Numbers:
+    from fitkit.optimizers.search_program import Numbers
+
+    nan = float("nan")
+    return Numbers(*[0.0] * len(Numbers._fields))._replace(
+        growth=2.0, value=float("inf"), theta_change=nan, offset=nan, patience=1.0
+    )

@@ -27,7 +27,7 @@ def lengths(matrix: Matrix) -> Vector:
     import numpy as np
 
     squares: Vector = np.einsum("ij,ij->j", matrix, matrix)
-    if squares.min(initial=1.0) > 1e-200 and squares.max(initial=1.0) < 1e200:
+    if all(1e-200 < square < 1e200 for square in squares.tolist()):  # few numbers, for which numpy is the longer way
         roots: Vector = np.sqrt(squares)
         return roots
     largest = np.max(np.abs(matrix), axis=0, initial=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
 from fitkit.evidence import Evidence, assess, confirms, gain_along_slope
@@ -59,27 +60,48 @@ LEFT_OUT = (
 @final
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """The parts of a result that follow from the search."""
+    """The parts of a result that follow from the search; what only describes the fit is worked out when it is read."""
 
+    assembled: Assembled
+    search: Search
+    optimizer: Optimizer
     verdict: Verdict
     parameters: dict[str, FittedParameter]
     values: dict[str, Any]
     """All parameters, numbers or arrays."""
     loss: LossSummary
-    fit: FitSummary
     evidence: EvidenceSummary
+    equalities: int
+    """How many independent equality constraints there are."""
     uncertainty: UncertaintySummary
     constraints: tuple[ConstraintSummary, ...]
-    warnings: tuple[str, ...]
     predictions: Vector | None
-    metrics: dict[str, Any]
-    """On the rows of the fit."""
     spread: Spread | None
     """Of theta."""
     held_out: dict[str, Any]
-    """The same on the rows for validation."""
+    """The metrics on the rows for validation."""
     bands: Bands | None
     """Of the rows, where they were asked for."""
+
+    @cached_property
+    def fit(self) -> FitSummary:
+        """How well the predictions fit the target."""
+        problem, theta = self.assembled.problem, self.search.theta
+        return goodness(problem, theta, self.predictions, chi_square_of_priors(problem, theta), self.equalities)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """On the rows of the fit."""
+        return {} if self.predictions is None else _metrics(self.assembled.problem, self.predictions)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What a careful colleague would mention."""
+        return (
+            *([LEFT_OUT] if _hurried(self.assembled, self.search) else []),
+            *warnings_of(self.assembled, self.fit, self.uncertainty, self.optimizer),
+            *too_fast(self.search, self.optimizer),
+        )
 
 
 @final
@@ -110,14 +132,15 @@ def judge(
     if unhurried and not evidence.known and problem.smooth and not problem.constrained:
         evidence = replace(evidence, gain_along_slope=gain_along_slope(problem, search.theta))
     ways = evidence.flat
-    degenerate = _degenerate(problem, search, evidence, stop_rule(optimizer, stopping, single=problem.single).gtol)
+    rule = stop_rule(optimizer, stopping, single=problem.single)
+    degenerate = _degenerate(problem, search, evidence, rule.gtol)
     if degenerate is not None:
         evidence, ways = _at_degenerate(evidence, degenerate), degenerate.ways
     flat = names_of_directions(problem, search.theta, ways)
     verdict = judge_search(
         search,
         evidence,
-        stop_rule(optimizer, stopping, single=problem.single),
+        rule,
         replace(stopping, allow_flat=True) if problem.trained else stopping,
         flat_names=flat,
         ran_away=() if problem.trained else run_away(problem.layout, start, search.theta, evidence),
@@ -174,13 +197,14 @@ def conclude(
     judged = judge(problem, assembled.start, search, optimizer, stopping, watched=watched, hurried=hurried)
     evidence, verdict, predictions = judged.evidence, judged.verdict, judged.predictions
     errors = error_bars(problem, search, evidence, uncertainty, verdict, seed=seed, stop=stop)
-    fit = goodness(
-        problem, search.theta, predictions, chi_square_of_priors(problem, search.theta), equalities_of(evidence)
-    )
+    values = values_by_name(problem, search.theta)
     return Conclusion(
+        assembled=assembled,
+        search=search,
+        optimizer=optimizer,
         verdict=verdict,
-        parameters=parameter_table(assembled, search, evidence, errors, verdict),
-        values=values_by_name(problem, search.theta),
+        parameters=parameter_table(assembled, search, evidence, errors, verdict, values),
+        values=values,
         loss=LossSummary(
             kind="minimize" if problem.loss is None else problem.loss.kind,
             initial=number(search.history[0].loss),
@@ -189,7 +213,6 @@ def conclude(
                 search.final.validation if hurried else validation_loss(problem, assembled.validation, search.theta)
             ),
         ),
-        fit=fit,
         evidence=EvidenceSummary(
             optimality=number(evidence.optimality),
             smallest_eigenvalue=number(evidence.smallest_eigenvalue),
@@ -198,15 +221,10 @@ def conclude(
             flat=judged.flat,
             gain_along_slope=number(evidence.gain_along_slope),
         ),
+        equalities=equalities_of(evidence),
         uncertainty=errors.summary,
         constraints=constraint_table(problem, evidence),
-        warnings=(
-            *([LEFT_OUT] if hurried else []),
-            *warnings_of(assembled, fit, errors.summary, optimizer),
-            *too_fast(search, optimizer),
-        ),
         predictions=predictions,
-        metrics={} if predictions is None else _metrics(problem, predictions),
         spread=errors.spread,
         held_out={} if hurried else _validation_metrics(assembled, search.theta),
         bands=row_bands(problem, search.theta, errors.spread, errors.summary) if with_bands else None,

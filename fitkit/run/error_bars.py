@@ -136,23 +136,24 @@ def _with(
     import numpy as np
 
     layout = problem.layout
-    jacobian = values_jacobian(problem, theta)
     known = np.isfinite(matrix.diagonal())
     all_known = bool(known.all())
     filled = matrix if all_known else np.where(np.outer(known, known), matrix, 0.0)
-    # A parameter that depends on one without an error has none either.
-    determined = (jacobian != 0).any(axis=1)
-    if not all_known:
-        determined &= ~(jacobian[:, ~known] != 0).any(axis=1)
-    deviations = np.sqrt(((jacobian @ filled) * jacobian).sum(axis=1)).tolist()
+    if layout.logarithmic or layout.tied or layout.shapes or problem.reports_otherwise:
+        jacobian = values_jacobian(problem, theta)
+        # A parameter that depends on one without an error has none either.
+        determined = (jacobian != 0).any(axis=1)
+        if not all_known:
+            determined &= ~(jacobian[:, ~known] != 0).any(axis=1)
+        deviations = np.sqrt(((jacobian @ filled) * jacobian).sum(axis=1)).tolist()
+        told = zip(problem.reported_names, deviations, determined.tolist(), strict=True)
+    else:  # as mostly: theta is what is reported
+        told = zip(layout.free, np.sqrt(filled.diagonal()).tolist(), known.tolist(), strict=True)
+    errors = {name: error for name, error, is_determined in told if is_determined}
     quantile = two_sided_quantile(uncertainty.level, estimate.dof)
     values = values_by_name(problem, theta)
-    errors: dict[str, float] = {}
     intervals: dict[str, tuple[float | None, float | None]] = {}
-    for index, name in enumerate(problem.reported_names):
-        if not determined[index]:
-            continue
-        errors[name] = error = deviations[index]
+    for name, error in errors.items():
         value = values[name]
         if name in layout.logarithmic:
             factor = float(np.exp(quantile * error / value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from fitkit.evidence import Evidence
@@ -51,12 +52,26 @@ def _held(problem: Problem, evidence: Evidence) -> set[str]:
 
 
 def parameter_table(
-    assembled: Assembled, search: Search, evidence: Evidence, errors: ErrorBars, verdict: Verdict
+    assembled: Assembled,
+    search: Search,
+    evidence: Evidence,
+    errors: ErrorBars,
+    verdict: Verdict,
+    values: Mapping[str, Any],
 ) -> dict[str, FittedParameter]:
-    """Return a line for each parameter, in the order of every table."""
+    """Return a line for each parameter, in the order of every table.
+
+    Args:
+        assembled: has the parameters as they are written, and the start.
+        search: where it ended.
+        evidence: the derivatives there.
+        errors: by name.
+        verdict: on the search.
+        values: the parameters where the search ended, by name.
+    """
     converged = verdict.status is Status.CONVERGED
     digits = right_digits(assembled.problem, search.theta, evidence) if converged else {}
-    values, starts = values_by_name(assembled.problem, search.theta), values_by_name(assembled.problem, assembled.start)
+    starts = values_by_name(assembled.problem, assembled.start)
     held = _held(assembled.problem, evidence)
     unidentified = {name.partition("[")[0] if name not in values else name for name in errors.unidentified}
     standardized = standardized_by_name(assembled.problem, search.theta)
