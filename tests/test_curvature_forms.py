@@ -11,7 +11,7 @@ from fitting import assembled, column
 from numpy.typing import NDArray
 
 from fitkit.backend import jax, jnp
-from fitkit.evidence import by_some_rows
+from fitkit.evidence import assess, by_some_rows
 from fitkit.optimizers import row_blocks
 from fitkit.optimizers.compact_curvature import inverse_product, measured_for, with_pair, without_pairs
 from fitkit.optimizers.smooth_kernels import expansion_at, slope_of
@@ -108,6 +108,20 @@ def test_some_rows_do_not_bound_where_they_cannot(monkeypatch: pytest.MonkeyPatc
         sparse = np.where(np.arange(2000) // 64 == 1, x[:, 2], 0.0)
         config["data"]["values"]["v"] = column(sparse)
     assert by_some_rows.assess_by_some_rows(assembled(config).problem, theta, np.abs(theta), 1e-8) is None
+
+
+def test_an_effect_that_was_lost_is_told_of_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An input that only rows of the second block have, all of one class, ends where their logistic is one, to rounding."""
+    monkeypatch.setattr(row_blocks, "LARGE", 0)
+    monkeypatch.setattr(row_blocks, "OF_PRODUCTS", 32)
+    config, _, y, _ = logistic(64)
+    second = np.arange(64) // 16 == 1
+    config["data"]["values"] |= {"v": column(second.astype(float)), "y": column(np.where(second, 1.0, y))}
+    config["regularization"] = {"l2": 0.0}
+    start, end = np.array([0.1, 0.5, 0.0]), np.array([0.1, 0.5, 200.0])
+    found = assess(assembled(config).problem, end, end, start)
+    assert found.without_effect is not None
+    assert found.without_effect.tolist() == [False, False, True]
 
 
 def recursion(pairs: list[tuple[Array, Array]], metric: Array, gradient: Array, movable: NDArray[np.bool_]) -> Array:

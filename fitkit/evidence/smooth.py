@@ -31,6 +31,8 @@ LOST = 1e-6
 """An effect that fell to this share of what it was at the start has vanished."""
 NO_EFFECT = 1e-13
 """An effect below this share of the objective is rounding."""
+SELDOM = 2**30
+"""Of so many blocks of rows there is one in a Hessian that nobody looks at."""
 WEAK = 1e-6
 """Curvature over a parameter's own size, as a share of the objective, below which its neighbours are looked at."""
 
@@ -65,11 +67,11 @@ def _work(problem: Problem) -> int:
     return max(1, problem.layout.size) * (1 if problem.rows is None else len(problem.rows))
 
 
-def _expand(problem: Problem, theta: Vector) -> tuple[float, Vector, Matrix] | None:
-    """Return value, gradient and Hessian at theta, or None where one is not finite."""
+def _expand(problem: Problem, theta: Vector, every: int = 1) -> tuple[float, Vector, Matrix] | None:
+    """Return value, gradient and Hessian at theta, or None where one is not finite; `every` is of `expand_smooth`."""
     import numpy as np
 
-    parts = expansion_at(problem, theta)
+    parts = expansion_at(problem, theta, every)
     value, gradient, hessian = float(parts[0]), np.asarray(parts[1], np.float64), np.asarray(parts[2], np.float64)
     if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         return None
@@ -153,17 +155,10 @@ def _left(
     return share, step, flat
 
 
-def _idle(
-    here: tuple[float, Vector, Matrix], begun: tuple[float, Vector, Matrix] | None, hessian: Matrix, own: Vector
-) -> Mask:
-    """Return which parameters lost their effect since the search began, shape (free,); none where that is not known."""
-    import numpy as np
-
-    value, gradient, _ = here
-    effect = _effect(gradient, hessian, own)
-    before = np.zeros(len(own)) if begun is None else _effect(*begun[1:], own)
-    idle: Mask = (effect <= NO_EFFECT * abs(value)) & (effect <= LOST * before) & (own > 0)
-    return idle
+def _without_effect(effect: Vector, value: float, own: Vector) -> Mask:
+    """Return which parameters have no effect beyond rounding, shape (free,)."""
+    without: Mask = (effect <= NO_EFFECT * abs(value)) & (own > 0)
+    return without
 
 
 def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector | None) -> Evidence:
@@ -195,8 +190,11 @@ def assess_smooth(problem: Problem, theta: Vector, seen: Vector, start: Vector |
     share, step, flat = _left(value, (slopes, values, vectors / scale[:, None]), flat, theta[movable], seen[movable])
     directions = np.zeros((int(flat.sum()), len(theta)))
     directions[:, movable] = vectors[:, flat].T
-    begun = None if start is None else _expand(problem, start)
-    idle = _idle(expansion, begun, hessian, own) & movable
+    effect = _effect(gradient, hessian, own)
+    idle = _without_effect(effect, value, own) & movable
+    # The curvature at the start is looked at only to tell whether what has no effect now has lost it since.
+    begun = None if start is None else _expand(problem, start, 1 if idle.any() else SELDOM)
+    idle &= effect <= LOST * (np.zeros(len(own)) if begun is None else _effect(*begun[1:], own))
     initial = 0.0 if begun is None else begun[0]
     unscaled = np.zeros_like(directions)
     unscaled[:, movable] = directions[:, movable] / scale
