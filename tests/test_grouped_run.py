@@ -404,3 +404,31 @@ def test_a_python_model_is_fitted_to_every_group_as_its_formula_is(tmp_path: Pat
     for row, other in zip(rows, wanted, strict=True):
         for name in ("g", "a", "k", "c", "a_error", "k_error", "c_error", "loss"):
             assert row[name] == other[name] or float(row[name]) == pytest.approx(float(other[name]), rel=1e-8)
+
+
+@pytest.mark.parametrize(("sizes", "code"), [((12, 20), 2), ((12,), 0)], ids=["unlike", "alike"])
+def test_a_python_model_that_couples_rows_takes_groups_of_one_length_only(
+    tmp_path: Path, sizes: tuple[int, ...], code: int
+) -> None:
+    """Blocks of rows and copies that fill them up would change the mean that it takes over the rows of a group."""
+    body = "    x = inputs['x']\n    return p['a'] * (x - x.mean()) + p['c'] * x**2\n"
+    written(tmp_path, "models.py", f"def about_the_mean(p, inputs):\n{body}")
+    values = table(curves("abc", 21, sizes=sizes))
+    model = {"kind": "python", "function": "models.py:about_the_mean", "inputs": ["x"], "target": "y"}
+    parameters = {"a": 1.0, "c": 1.0}
+    path = written(
+        tmp_path,
+        "fit.yaml",
+        json.dumps({"data": {"values": values, "group_by": "g"}, "model": model, "parameters": parameters}),
+    )
+    done = here("train", path, "--json", "--out", tmp_path / "run", "--allow-python")
+    assert done.code == code
+    assert ("depends on the other rows" in done.err) is (code == 2)
+    assert (tmp_path / "run" / "groups.csv").exists() is (code == 0)
+    if code == 0:  # a straight line in two numbers, which least squares solves
+        with (tmp_path / "run" / "groups.csv").open(newline="", encoding="utf-8") as stream:
+            rows = {row["g"]: row for row in csv.DictReader(stream)}
+        for name in "abc":
+            x, y = (np.array([v for v, g in zip(values[n], values["g"], strict=True) if g == name]) for n in "xy")
+            wanted = np.linalg.lstsq(np.stack([x - x.mean(), x**2], axis=1), y, rcond=None)[0]
+            assert [float(rows[name]["a"]), float(rows[name]["c"])] == pytest.approx(wanted, rel=1e-8)

@@ -15,6 +15,7 @@ from fitkit.grouped.one import problem_of
 from fitkit.optimizers.stopping import Reason
 from fitkit.result import LossSummary, Result, Seconds, Status
 from fitkit.run.choose import choose
+from fitkit.run.coupled_rows import refuse_coupled_rows
 from fitkit.run.described import described, provenance
 from fitkit.run.expectations import judged, refuse_unknown
 from fitkit.run.folder import RunFolder
@@ -120,7 +121,7 @@ def _share(config: Config) -> float:
 
 
 def _refuse(source: ConfigSource, assembled: AssembledGroups) -> None:
-    """Refuse what cannot be fitted: groups without rows, what cannot be shared, a python model that fails on the first."""
+    """Refuse what cannot be fitted: groups without rows, what cannot be shared, a python model that fails or couples rows."""
     import numpy as np
 
     refuse_unknown(source, assembled.groups.shared)
@@ -136,6 +137,7 @@ def _refuse(source: ConfigSource, assembled: AssembledGroups) -> None:
     group = int(fitted[0])
     problem = problem_of(assembled.problem, assembled.groups, group)
     try_python(source, problem, assembled.groups.start[group])
+    refuse_coupled_rows(source, assembled.problem, assembled.groups)
 
 
 def _fit(source: ConfigSource, assembled: AssembledGroups, options: GroupOptions, began: float) -> GroupedFit:
