@@ -89,7 +89,8 @@ def test_a_signal_ends_what_is_under_way_and_begins_nothing(tmp_path: Path) -> N
         (began if row is None else rows).append(entry.name)
 
     outcomes = list(run_in_lanes(fits, FitSettings(), 2, lambda: 2 if {*rows} == {"a", "b"} else 0, show))
-    assert [(one.name, one.document["status"]) for one in outcomes] == [("a", "interrupted"), ("b", "interrupted")]
+    ended = {one.name: one.document["status"] for one in outcomes}  # whichever is first: a signal holds nothing back
+    assert ended == {"a": "interrupted", "b": "interrupted"}
     assert sorted(began) == ["a", "b"]
 
 
