@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath  # type: ignore[import-untyped]  # it has no types
 import numpy as np
 import pytest
 from fitting import Fit, column, fit, right_digits
@@ -97,6 +98,40 @@ def test_a_minimum_of_fourth_order_is_reached_as_closely_as_its_curvature_tells(
     found = pure("(a - 1)**4", parameters={"a": 3})
     assert found.verdict[:2] == ("converged", 0)
     assert found.values == pytest.approx([1], abs=1e-8)
+
+
+def test_a_full_step_that_is_too_long_is_shortened_also_where_little_is_left_to_gain() -> None:
+    """A peak so narrow that one row tells its height and place together: its Newton step fails while 1e-12 are to be had.
+
+    The oracle is the zero of the slope in forty digits.
+    """
+    random = np.random.default_rng([39, 7])
+    x = np.linspace(0, 6, 30)
+    height, place, width = random.uniform(1, 5), random.uniform(1, 5), random.uniform(0.4, 2)
+    y = height * np.exp(-(((x - place) / width) ** 2)) + 0.1 * random.standard_normal(30)
+    found = fit({
+        "data": {"values": {"x": column(x), "y": column(y)}}, "model": "y ~ a * exp(-((x - b) / c)**2)",
+        "optimizer": "newton",
+        "parameters": {
+            "a": {"start": 0.23172021, "min": -1.14398987, "max": 7.44927265},
+            "b": {"start": 0.92843588, "min": -3.36306395, "max": 3.38318419},
+            "c": {"start": 0.34181556, "min": 0.05, "max": 0.80239191},
+        },
+    })  # fmt: skip
+
+    with mpmath.workdps(40):
+        rows = [(mpmath.mpf(at), mpmath.mpf(seen)) for at, seen in zip(column(x), column(y), strict=True)]
+
+        def slopes(a: Any, b: Any) -> list[Any]:
+            shifts = [(at - b) / mpmath.mpf(0.05) for at, _ in rows]
+            peaks = [mpmath.exp(-(shift**2)) for shift in shifts]
+            left = [(a * peak - seen) * peak for peak, (_, seen) in zip(peaks, rows, strict=True)]
+            return [sum(left), sum(part * shift for part, shift in zip(left, shifts, strict=True))]
+
+        oracle = [float(number) for number in mpmath.findroot(slopes, tuple(column(found.values[:2])))]
+    assert found.verdict[:2] == ("converged", 0), found.result.message
+    assert found.values[2] == 0.05
+    assert right_digits(found.values[:2], oracle) >= 11
 
 
 @pytest.mark.parametrize("start", [(1, 1, 1), (20, 1, 5), (500, 0.1, 1), (100, 5, 20)])

@@ -22,6 +22,9 @@ NEAR = 1e-3
 """Below this slope a full step is accepted if it shrinks the slope by half: differences of the objective are noise there."""
 SLACK = 1e-9
 """The share of the objective by which rounding may raise it in such a step."""
+ROUNDING = 1e-14
+"""The share of the objective below which a decrease that is foretold may be lost in its rounding; a full step that foretells
+more and fails is too long for the curvature that it relies on."""
 MOST_RADIUS = 1e100
 MOST_CRAWLING = 30
 """Steps in a row that gain next to nothing, after which no further one is tried."""
@@ -78,7 +81,8 @@ class Newton(Solver):
                 return replace(following, radius=_next_radius(radius, length, ratio))
             if _contracts(state, following):
                 return replace(following, radius=radius)
-            if length < 0.99 * radius and state.measures.optimality <= AT_ROUNDING:
+            at_rounding = proposal.foretold <= ROUNDING * abs(state.value)
+            if length < 0.99 * radius and state.measures.optimality <= AT_ROUNDING and at_rounding:
                 break
             radius = min(radius, length) / 4
         forgetful = forget(problem, state)

@@ -158,7 +158,7 @@ def _claimed(
         return Verdict(status=Status.NOT_CONVERGED, reason=Reason.NOT_IDENTIFIED, message=message)
     how = {
         Reason.GRADIENT_SMALL: _closeness(evidence),
-        Reason.STEP_SMALL: "what is left to move is below the rounding of the numbers",
+        Reason.STEP_SMALL: _smallness(evidence),
         Reason.LOSS_FLAT: f"the loss is flat; {slope}",
     }[search.reason]
     return Verdict(status=Status.CONVERGED, reason=search.reason, message=f"Converged in {_steps(search)}: {how}.")
@@ -223,6 +223,13 @@ def _along_slope(evidence: Evidence) -> str | None:
     if math.isinf(gain):
         return "along its slope the loss curves down, far from a minimum"
     return f"the best step along the slope would lower the loss by {gain:.1e} of itself"
+
+
+def _smallness(evidence: Evidence) -> str:
+    """Return in words why no further step is made, where rounding is what ended the search."""
+    if evidence.known and not evidence.at_rounding and evidence.newton_step > CLOSE:
+        return f"no step lowers the loss by more than its rounding; {_closeness(evidence)}"
+    return "what is left to move is below the rounding of the numbers"
 
 
 def _closeness(evidence: Evidence) -> str:
