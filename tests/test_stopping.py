@@ -94,15 +94,17 @@ def test_every_reason_is_a_word_of_the_result() -> None:
 
 
 def test_a_search_on_the_ground_of_rounding_ends_there() -> None:
-    """Rosenbrock's function about its minimum: half of the parameters end at zero, and moves at rounding go on for ever."""
+    """Rosenbrock's function about its minimum: half of the parameters end at zero, and moves at rounding go on for ever.
+
+    A slope or a move of exactly zero is asked for, so that nothing but the rounding can end the search.
+    """
     at = [f"(p{number} + {(-1.2, 1.0)[number % 2]})" for number in range(10)]
     terms = [f"100 * ({at[k + 1]} - {at[k]}**2)**2 + (1 - {at[k]})**2" for k in range(9)]
     found = fit({
         "minimize": " + ".join(terms), "parameters": {f"p{k}": 0 for k in range(10)}, "optimizer": "lbfgs",
         "stopping": {"gtol": 0.0, "xtol": 0.0},
     })  # fmt: skip
-    assert found.verdict[:2] == ("converged", 0)
-    assert found.result.reason in {"gradient_small", "step_small"}
+    assert found.verdict == ("converged", 0, "step_small")
     np.testing.assert_allclose(found.values, [2.2, 0.0] * 5, atol=1e-12)
     assert found.result.steps is not None
     assert found.result.steps < 500

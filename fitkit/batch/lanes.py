@@ -30,13 +30,13 @@ TURN: Final = 0.02
 """Seconds that a thread keeps Python's lock while another waits: tracing slows down if the caches change hands more often."""
 STACK: Final = 64 * 2**20
 """Bytes of a thread's stack: tracing calls itself deeply, and some systems give a thread far less than the process."""
-
-
 HELD_BACK: Final = 1.0
 """Seconds that an outcome waits for that of an earlier fit."""
 News = BatchOutcome | tuple[BatchEntry, HistoryRow | None]
+"""A fit that has ended; one that begins (None), or a row of its history."""
 
 
+@final
 class Nothing(Enum):
     """That nothing happened for a moment."""
 
@@ -137,9 +137,8 @@ class _Road:
                 config = self._waiting.popleft()
             except IndexError:
                 return
-            for (
-                entry
-            ) in config:  # in one thread and in order, so that they share programs and their last digits are the same
+            # In one thread and in order, so that they share programs and their last digits are the same each time.
+            for entry in config:
                 if self._stop():
                     return
                 self._news.put((entry, None))

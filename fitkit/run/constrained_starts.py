@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
 
-def searched_one_by_one(starts: Matrix, search: Callable[[Matrix], Search], stop: Callable[[], bool]) -> Solved:
+def searched_one_by_one(starts: Matrix, search: Callable[[Vector], Search], stop: Callable[[], bool]) -> Solved:
     """Return where the searches from each start end; one that ends in no minimum counts as infinitely high.
 
     A point that breaks the constraints may be lower than any minimum within them.
